@@ -1,0 +1,107 @@
+"""The one tree of errors, shared by the packer and the installer.
+
+::
+
+    KitbagError                     1  failed
+    ├── FileSystemError             1  the disk, permissions, a path
+    ├── LockTimeout                 1  another process works on the same root
+    ├── SmokeTestFailed             1  an installed interpreter does not run
+    ├── UsageError                  2  the command line, a file that is not there
+    ├── IntegrityError              3  something is not what it says it is
+    │   ├── BundleError             3  the bundle's structure
+    │   │   └── UnsupportedFormat   3  a bundle from a newer kitbag
+    │   ├── DigestMismatch          3  a hash
+    │   └── ArchiveError            3  the archive of a build
+    ├── NoMatch                     4  nothing fits the request
+    ├── DoesNotFit                  5  the target can't run it
+    └── Interrupted               130  Ctrl-C, SIGTERM, SIGHUP
+
+``code`` is stable and meant for machines; ``exit_status`` is what the command line ends with. The
+message is one line and says what happened, to which file, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class KitbagError(Exception):
+    """Root of every error that kitbag raises on purpose."""
+
+    code = "failed"
+    exit_status = 1
+
+
+class FileSystemError(KitbagError):
+    """The file system refused: no space, no permission, a path that cannot be."""
+
+    code = "file-system"
+
+
+class LockTimeout(KitbagError):
+    """Another process held the root's lock for too long."""
+
+    code = "locked"
+
+
+class SmokeTestFailed(KitbagError):
+    """A freshly extracted interpreter did not start or reported something unexpected."""
+
+    code = "smoke-test"
+
+
+class UsageError(KitbagError):
+    """The command line asks for something that makes no sense or does not exist."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class IntegrityError(KitbagError):
+    """Something is not what it says it is."""
+
+    code = "integrity"
+    exit_status = 3
+
+
+class BundleError(IntegrityError):
+    """The bundle breaks a rule of its format."""
+
+    code = "bundle"
+
+
+class UnsupportedFormat(BundleError):
+    """The bundle needs an ability that this kitbag does not have."""
+
+    code = "unsupported-format"
+
+
+class DigestMismatch(IntegrityError):
+    """Bytes do not have the digest that was promised for them."""
+
+    code = "digest"
+
+
+class ArchiveError(IntegrityError):
+    """The archive of a build is damaged, forbidden or differs from its contents list."""
+
+    code = "archive"
+
+
+class NoMatch(KitbagError):
+    """No build matches the request."""
+
+    code = "no-match"
+    exit_status = 4
+
+
+class DoesNotFit(KitbagError):
+    """The target cannot take or run what was asked for."""
+
+    code = "does-not-fit"
+    exit_status = 5
+
+
+class Interrupted(KitbagError):
+    """The person or the system asked to stop."""
+
+    code = "interrupted"
+    exit_status = 130

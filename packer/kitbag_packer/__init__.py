@@ -1,0 +1,1 @@
+"""The connected side: turns archives and installed interpreters into a bundle."""

@@ -105,3 +105,35 @@ class Interrupted(KitbagError):
 
     code = "interrupted"
     exit_status = 130
+
+
+def error_of(code: str, message: str) -> KitbagError:
+    """The error with this ``code``, as when one process tells another."""
+    waiting = [KitbagError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code:
+            return kind(message)
+        waiting += kind.__subclasses__()
+    return KitbagError(message)
+
+
+def file_system_error(error: OSError, what: str) -> FileSystemError:
+    """``error`` as one line: which file or directory, what is wrong, what to do."""
+    import errno
+
+    path = error.filename if error.filename is not None else what
+    if isinstance(path, bytes):
+        path = path.decode("utf-8", "replace")
+    cures = {
+        errno.ENOSPC: "free some space or inodes there, or choose another place",
+        errno.EDQUOT: "the quota is used up; free some space there, or choose another place",
+        errno.EACCES: "check the permissions, or choose another place",
+        errno.EPERM: "check the permissions, or choose another place",
+        errno.EROFS: "choose a place that can be written",
+        errno.EIO: "the device reports errors; check the medium",
+        errno.ENAMETOOLONG: "choose a shorter path",
+        errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    }
+    cure = cures.get(error.errno or 0, "check that path")
+    return FileSystemError(f"{path}: {error.strerror or error}; {cure}")

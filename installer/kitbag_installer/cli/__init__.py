@@ -1,0 +1,136 @@
+"""The command line: parse, call, render. One module for each verb, imported when it is named.
+
+``kitbag.pyz`` has the verbs of the target side; the packer adds its own to the same machinery.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kitbag_bundles import __version__
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping, Sequence
+
+VERBS: dict[str, tuple[str, str]] = {
+    "install": ("kitbag_installer.cli.install", "install builds from a bundle"),
+    "show": ("kitbag_installer.cli.show", "tell what is in a bundle"),
+    "verify": (
+        "kitbag_installer.cli.verify",
+        "check every byte of a bundle or of what is installed",
+    ),
+    "installed": ("kitbag_installer.cli.installed", "list the installed builds"),
+    "uninstall": ("kitbag_installer.cli.uninstall", "remove installed builds"),
+    "relocate": ("kitbag_installer.cli.relocate", "mend installed builds after a move"),
+}
+_BUNDLE_VERBS = ("install", "show", "verify")
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    bundle: str | None = None,
+    verbs: Mapping[str, tuple[str, str]] = VERBS,
+) -> int:
+    """Run the command line and return its exit status.
+
+    ``bundle`` is the bundle that this runs from: ``install`` is its default verb, and the verbs
+    that take a bundle take that one.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if bundle is not None:
+        arguments = _with_bundle(arguments, bundle, verbs)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        sys.stdout.write(_overview(verbs))
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        sys.stdout.write(f"kitbag {__version__}\n")
+        return 0
+    verb = arguments[0]
+    if verb not in verbs:
+        sys.stderr.write(f"kitbag: error: no such command {verb!r}; see kitbag --help\n")
+        return 2
+    return _run(verb, arguments[1:], verbs)
+
+
+def _with_bundle(arguments: list[str], bundle: str, verbs: Mapping[str, Any]) -> list[str]:
+    first = arguments[0] if arguments else ""
+    if first in ("-h", "--help", "help", "-V", "--version"):
+        return arguments
+    if first not in verbs:
+        arguments = ["install", *arguments]
+    verb, rest = arguments[0], arguments[1:]
+    about_root = verb == "verify" and any(word.split("=")[0] == "--root" for word in rest)
+    if verb in _BUNDLE_VERBS and not about_root:
+        return [verb, bundle, *rest]
+    return arguments
+
+
+def _overview(verbs: Mapping[str, tuple[str, str]]) -> str:
+    width = max(map(len, verbs)) + 2
+    lines = [f"  {verb:<{width}}{summary}" for verb, (_, summary) in verbs.items()]
+    return (
+        "usage: kitbag COMMAND [ARGUMENT...]\n\n"
+        "Carry Python across an air gap in one file.\n\ncommands:\n"
+        + "\n".join(lines)
+        + "\n\noptions:\n  -h, --help     show this, or with a command that command's help\n"
+        "  -V, --version  show kitbag's version\n\n"
+        "exit status: 0 done, 1 failed, 2 usage, 3 integrity, 4 nothing matched,\n"
+        "  5 the target does not fit, 130 interrupted\n"
+    )
+
+
+def _run(verb: str, arguments: list[str], verbs: Mapping[str, tuple[str, str]]) -> int:
+    import argparse
+    import importlib
+
+    from kitbag_bundles.errors import Interrupted, KitbagError, file_system_error
+    from kitbag_installer.cli.terminal import TerminalReporter, show_error, stop_on_signals
+
+    stop_on_signals()
+    module = importlib.import_module(verbs[verb][0])
+    parser = argparse.ArgumentParser(
+        prog=f"kitbag {verb}",
+        description=module.__doc__.partition("\n\n")[0] if module.__doc__ else None,
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2
+    as_json = bool(getattr(options, "json", False))
+    reporter = TerminalReporter(quiet=bool(getattr(options, "quiet", False)))
+    try:
+        return _guarded(module, options, reporter)
+    except KitbagError as error:
+        return show_error(error, as_json=as_json)
+    except (KeyboardInterrupt, BrokenPipeError) as error:
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output is gone; there is nobody left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        return show_error(Interrupted("interrupted; nothing is left half done"), as_json=as_json)
+    except OSError as error:
+        return show_error(file_system_error(error, "the file system"), as_json=as_json)
+    except Exception as error:
+        if os.environ.get("KITBAG_DEBUG"):
+            raise
+        shown = KitbagError(
+            f"internal error: {error!r}; set KITBAG_DEBUG=1 to see where, and please report it"
+        )
+        return show_error(shown, as_json=as_json)
+
+
+def _guarded(module: Any, options: argparse.Namespace, reporter: Any) -> int:
+    try:
+        status: int = module.run(options, reporter)
+        sys.stdout.flush()
+        return status
+    finally:
+        reporter.close()

@@ -1,0 +1,186 @@
+"""Install builds from a bundle.
+
+Everything that fits this machine, or what the requests name: unpacked, checked against the
+bundle's lists, rewritten for the place where it lands, tested, and put there in one step. Needs
+no network. A build that is there already is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from kitbag_installer.cli.options import (
+    add_output,
+    add_requests,
+    add_root,
+    chosen_bin_dir,
+    chosen_jobs,
+    chosen_root,
+)
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kitbag_bundles.reporting import Reporter
+    from kitbag_installer.installation import BuildResult, InstallResult
+
+EPILOG = """\
+examples:
+  kitbag install tools.kitbag                  everything in it that fits this machine
+  kitbag install tools.kitbag 3.13 pypy        only these
+  kitbag install tools.kitbag --root /opt/py --no-bin
+  python3 tools.kitbag install 3.13            the same, with no kitbag installed
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", help="a bundle, or a directory it was unzipped to"
+    )
+    add_requests(parser, "everything that fits this machine")
+    add_root(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--bin-dir",
+        metavar="DIR",
+        help="where to link python3.13 and the like (KITBAG_BIN_DIR; otherwise $XDG_BIN_HOME, "
+        "$XDG_DATA_HOME/../bin, ~/.local/bin)",
+    )
+    where.add_argument("--no-bin", action="store_true", help="make no links and no kitbag command")
+    parser.add_argument(
+        "--default", action="store_true", help="link python and python3 too, not only python3.13"
+    )
+    parser.add_argument(
+        "--reinstall", action="store_true", help="replace builds that are there already"
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="replace files in the bin directory that kitbag did not make",
+    )
+    parser.add_argument(
+        "--no-externally-managed",
+        action="store_true",
+        help="let pip install straight into the builds (no EXTERNALLY-MANAGED file)",
+    )
+    parser.add_argument(
+        "--durable",
+        action="store_true",
+        help="bring everything to the disk before it counts as installed",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        help="how many builds to unpack at a time (KITBAG_JOBS; otherwise the CPUs)",
+    )
+    parser.add_argument(
+        "--report", metavar="FILE", help="write every digest that was checked to FILE, as JSON"
+    )
+    add_output(parser)
+
+
+def run(options: argparse.Namespace, reporter: Reporter) -> int:
+    """Do it; returns the exit status."""
+    from kitbag_bundles.bundle import Bundle
+    from kitbag_bundles.requests import parse_requests
+    from kitbag_installer.hosts import this_host
+    from kitbag_installer.installation import InstallOptions, install_builds
+
+    started = time.monotonic()
+    requests = parse_requests(options.requests)
+    root = chosen_root(options)
+    install_options = InstallOptions(
+        bin_dir=chosen_bin_dir(options),
+        default=options.default,
+        reinstall=options.reinstall,
+        force=options.force,
+        externally_managed=not options.no_externally_managed,
+        durable=options.durable,
+        jobs=chosen_jobs(options),
+    )
+    with Bundle.open(options.bundle) as bundle:
+        done = install_builds(bundle, root, requests, this_host(), install_options, reporter)
+        if options.report:
+            from kitbag_installer.reports import install_report, write_report
+
+            write_report(options.report, install_report(bundle, done))
+    if options.json:
+        from kitbag_installer.cli.terminal import write_json
+
+        write_json(_as_table(done))
+    else:
+        _render(done, time.monotonic() - started)
+    _remark(done, install_options.bin_dir, reporter)
+    return _status(done)
+
+
+def _render(done: InstallResult, seconds: float) -> None:
+    import sys
+
+    from kitbag_installer.cli.terminal import human_size, paint, write_line
+
+    fresh = [result for result in done.builds if result.action in ("installed", "reinstalled")]
+    for result in done.builds:
+        if result.action == "present":
+            write_line(f"{result.build.key} is already installed in {done.root.path}")
+    if fresh:
+        size = human_size(sum(result.build.unpacked_size for result in fresh))
+        count = f"{len(fresh)} build{'s' if len(fresh) > 1 else ''}"
+        write_line(f"Installed {count} ({size}) in {seconds:.1f} s into {done.root.path}")
+    for result in fresh:
+        sign = paint("+" if result.action == "installed" else "~", "green", sys.stdout)
+        names = ", ".join(os.path.basename(path) for path in _names_of(done, result))
+        write_line(f" {sign} {result.build.key}" + (f" ({names})" if names else ""))
+
+
+def _names_of(done: InstallResult, result: BuildResult) -> list[str]:
+    inside = (result.path + os.sep, done.root.minor_link(result.build.key) + os.sep)
+    return [path for path in done.bin_links if os.readlink(path).startswith(inside)]
+
+
+def _remark(done: InstallResult, bin_dir: str, reporter: Reporter) -> None:
+    from kitbag_installer.cli.terminal import show_error
+    from kitbag_installer.installation import is_foreign
+
+    for result in done.builds:
+        if is_foreign(result):
+            reporter.info(
+                f"{result.build.key} was installed by another tool; --reinstall replaces it"
+            )
+    if done.refused_names:
+        names = ", ".join(done.refused_names)
+        reporter.warn(f"not made by kitbag and left alone: {names}; --force replaces them")
+    fresh = any(result.action in ("installed", "reinstalled") for result in done.builds)
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    if bin_dir and fresh and not any(_same(bin_dir, entry) for entry in path if entry):
+        reporter.info(f'{bin_dir} is not on PATH; export PATH="{bin_dir}:$PATH" puts it there')
+    for result in done.failures:
+        if result.error is not None:
+            show_error(result.error, as_json=False)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, os.path.expanduser(other))
+    except OSError:
+        return False
+
+
+def _status(done: InstallResult) -> int:
+    return max((r.error.exit_status for r in done.builds if r.error is not None), default=0)
+
+
+def _as_table(done: InstallResult) -> dict[str, Any]:
+    from kitbag_installer.reports import build_table
+
+    return {
+        "root": done.root.path,
+        "builds": [build_table(result) for result in done.builds],
+        "links": {path: os.readlink(path) for path in done.bin_links},
+        "minor_links": done.minor_links,
+        "refused_names": list(done.refused_names),
+        "kitbag": done.command,
+    }

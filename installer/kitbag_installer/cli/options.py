@@ -1,0 +1,78 @@
+"""Options that several verbs share, and what the environment says in their place."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import UsageError
+from kitbag_installer.roots import Root, default_bin_dir, default_root
+
+if TYPE_CHECKING:
+    import argparse
+
+REQUEST_HELP = (
+    "which builds: 3.13, 3.13.5, 3.14t, 3.13+debug, '>=3.11,<3.13', cpython@3.12, pypy3.11, "
+    "graalpy, latest, or a key such as cpython-3.13.5-linux-x86_64-gnu"
+)
+
+
+def add_root(parser: argparse.ArgumentParser) -> None:
+    """``--root``."""
+    parser.add_argument(
+        "--root",
+        metavar="DIR",
+        help="the directory that holds installed builds (KITBAG_ROOT; otherwise "
+        "$XDG_DATA_HOME/kitbag/python, that is ~/.local/share/kitbag/python)",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """``--json`` and ``--quiet``."""
+    parser.add_argument("--json", action="store_true", help="write the result as JSON to stdout")
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="no progress and no remarks, only warnings"
+    )
+
+
+def add_requests(parser: argparse.ArgumentParser, default: str) -> None:
+    """Positional requests."""
+    parser.add_argument(
+        "requests", nargs="*", metavar="REQUEST", help=f"{REQUEST_HELP}; without one {default}"
+    )
+
+
+def chosen_root(options: argparse.Namespace) -> Root:
+    """The root that the options, the environment or the place of this program name."""
+    if options.root is not None:
+        if not options.root:
+            raise UsageError("--root is empty; name a directory")
+        return Root.at(options.root)
+    return default_root(os.environ, sys.argv[0] if sys.argv else "")
+
+
+def chosen_bin_dir(options: argparse.Namespace) -> str:
+    """The bin directory, empty for ``--no-bin``."""
+    if options.no_bin:
+        return ""
+    given: str | None = options.bin_dir
+    if given:
+        return os.path.abspath(os.path.expanduser(given))
+    found = default_bin_dir(os.environ)
+    if not found:
+        raise UsageError("HOME is not set; name a directory with --bin-dir DIR, or say --no-bin")
+    return found
+
+
+def chosen_jobs(options: argparse.Namespace) -> int:
+    """How much may go on side by side: ``--jobs``, ``KITBAG_JOBS``, or the CPUs we may use."""
+    text = options.jobs if options.jobs is not None else os.environ.get("KITBAG_JOBS", "")
+    if text:
+        if not str(text).isdigit() or int(text) < 1:
+            raise UsageError(f"{text!r} is no number of jobs; write 1 or more")
+        return int(text)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -1,0 +1,88 @@
+"""Tell what is in a bundle.
+
+Reads the manifest and the lists, after checking that the bundle is whole in structure; it runs
+nothing and writes nothing. For every byte use "kitbag verify".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kitbag_installer.cli.options import add_output
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kitbag_bundles.bundle import Bundle
+    from kitbag_bundles.manifest import Build
+    from kitbag_bundles.reporting import Reporter
+
+EPILOG = """\
+examples:
+  kitbag show tools.kitbag
+  kitbag show tools.kitbag --json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "bundle", metavar="BUNDLE", help="a bundle, or a directory it was unzipped to"
+    )
+    add_output(parser)
+
+
+def run(options: argparse.Namespace, reporter: Reporter) -> int:
+    """Do it; returns the exit status."""
+    from kitbag_bundles.bundle import Bundle
+    from kitbag_installer.cli.terminal import write_json
+    from kitbag_installer.hosts import this_host
+
+    host = this_host()
+    with Bundle.open(options.bundle) as bundle:
+        if options.json:
+            from kitbag_bundles.manifest import to_table
+
+            table = to_table(bundle.manifest)
+            table["host"] = str(host)
+            table["fits"] = {
+                str(build.key): not (host.unfit(build.key) or host.lacks(build))
+                for build in bundle.manifest.builds
+            }
+            table["members"] = {name: bundle.size_of(name) for name in bundle.names()}
+            write_json(table)
+        else:
+            _render(bundle, host)
+    return 0
+
+
+def _render(bundle: Bundle, host: Any) -> None:
+    from kitbag_installer.cli.terminal import human_size, write_line
+
+    manifest = bundle.manifest
+    title = " ".join(part for part in (manifest.name, manifest.version) if part) or "a bundle"
+    write_line(f"{title}: {human_size(bundle.size)}, made by kitbag {manifest.kitbag}")
+    for build in manifest.builds:
+        write_line("")
+        write_line(f"{build.key}")
+        for label, text in _facts(build):
+            write_line(f"  {label:<10}{text}")
+        reason = host.unfit(build.key) or host.lacks(build)
+        write_line(f"  {'here':<10}{'does not fit: ' + reason if reason else 'fits this host'}")
+
+
+def _facts(build: Build) -> list[tuple[str, str]]:
+    from kitbag_installer.cli.terminal import human_size
+
+    payload, needs = build.payload, build.needs
+    wanted = [f"glibc {needs.glibc}" if needs.glibc else "", needs.cpu, needs.os, *needs.libraries]
+    archive = payload.member.rpartition("/")[2]
+    facts = [
+        ("archive", f"{archive} ({human_size(payload.size)})"),
+        ("sha256", payload.sha256),
+        ("unpacked", f"{human_size(build.unpacked_size)} in {build.files} files"),
+        ("release", " ".join(part for part in (build.release, build.flavor) if part)),
+        ("needs", ", ".join(part for part in wanted if part)),
+        ("from", build.url),
+    ]
+    return [(label, text) for label, text in facts if text]

@@ -1,0 +1,137 @@
+"""Check every byte of a bundle, or every file of what is installed.
+
+With a bundle: its structure, its own digest, every member against SHA256SUMS, every list. With
+--root: every file of every installed build against its receipt. Exit status 3 if anything is not
+what it should be.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kitbag_bundles.errors import UsageError
+from kitbag_installer.cli.options import REQUEST_HELP, add_output, add_root, chosen_root
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kitbag_bundles.reporting import Reporter
+    from kitbag_installer.verification import Verified
+
+EPILOG = """\
+examples:
+  kitbag verify tools.kitbag
+  kitbag verify --root /opt/py
+  kitbag verify --root /opt/py 3.13 --json
+"""
+_SHOWN = 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "subjects",
+        nargs="*",
+        metavar="BUNDLE | REQUEST",
+        help=f"a bundle; or with --root {REQUEST_HELP}",
+    )
+    add_root(parser)
+    parser.add_argument("--report", metavar="FILE", help="write what was checked to FILE, as JSON")
+    add_output(parser)
+
+
+def run(options: argparse.Namespace, reporter: Reporter) -> int:
+    """Do it; returns the exit status."""
+    if options.root is not None:
+        return _verify_root(options, reporter)
+    if len(options.subjects) != 1:
+        raise UsageError("name one bundle to verify, or a root with --root DIR")
+    return _verify_bundle(options, reporter)
+
+
+def _verify_bundle(options: argparse.Namespace, reporter: Reporter) -> int:
+    from kitbag_bundles.bundle import Bundle
+    from kitbag_installer.cli.terminal import human_size, write_json, write_line
+
+    path = options.subjects[0]
+    with Bundle.open(path) as bundle:
+        checked = bundle.verify(reporter)
+        builds = [str(build.key) for build in bundle.manifest.builds]
+    table = {
+        "report": "kitbag verify",
+        "bundle": path,
+        "sha256": checked.sha256,
+        "builds": builds,
+        "size": checked.size,
+        "members": [
+            {"name": each.name, "size": each.size, "sha256": each.sha256, "listed": each.listed}
+            for each in checked.members
+        ],
+        "sound": True,
+    }
+    _write_report(options, table)
+    if options.json:
+        write_json(table)
+    else:
+        write_line(
+            f"{path}: sound; {len(checked.members)} members, {human_size(checked.size)}, {len(builds)} builds"
+        )
+    return 0
+
+
+def _verify_root(options: argparse.Namespace, reporter: Reporter) -> int:
+    from kitbag_bundles.requests import parse_requests
+    from kitbag_installer.cli.terminal import write_json, write_line
+    from kitbag_installer.verification import verify_builds
+
+    root = chosen_root(options)
+    results = verify_builds(root, parse_requests(options.subjects), reporter)
+    sound = all(result.sound for result in results)
+    table = {
+        "report": "kitbag verify",
+        "root": root.path,
+        "builds": [_as_table(result) for result in results],
+        "sound": sound,
+    }
+    _write_report(options, table)
+    if options.json:
+        write_json(table)
+        return 0 if sound else 3
+    if not results:
+        write_line(f"nothing is installed in {root.path}")
+    for result in results:
+        for line in _lines(result):
+            write_line(line)
+    return 0 if sound else 3
+
+
+def _write_report(options: argparse.Namespace, table: dict[str, Any]) -> None:
+    if options.report:
+        from kitbag_installer.reports import write_report
+
+        write_report(options.report, table)
+
+
+def _as_table(result: Verified) -> dict[str, Any]:
+    return {
+        "key": str(result.key),
+        "path": result.path,
+        "sound": result.sound,
+        "files": result.files,
+        "missing": list(result.missing),
+        "changed": list(result.changed),
+        "extra": list(result.extra),
+        "problem": result.problem,
+    }
+
+
+def _lines(result: Verified) -> list[str]:
+    if result.sound:
+        added = f", {len(result.extra)} added since" if result.extra else ""
+        return [f"{result.key}: sound; {result.files} files{added}"]
+    lines = [f"{result.key}: {result.problem or 'not as it was installed'}"]
+    for label, paths in (("missing", result.missing), ("changed", result.changed)):
+        lines += [f"  {label}  {path}" for path in paths[:_SHOWN]]
+        if len(paths) > _SHOWN:
+            lines.append(f"  {label}  and {len(paths) - _SHOWN} more; --json tells all")
+    return lines

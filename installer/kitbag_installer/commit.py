@@ -1,0 +1,152 @@
+"""Puts finished trees into place, and sweeps up what an interrupted run left.
+
+Every step that changes what a person sees is one rename. Where an old tree has to give way, both
+are exchanged in one system call (``renameat2`` with ``RENAME_EXCHANGE``, Linux 3.15); where the
+file system can't, a journal says what is going on, and the next run finishes it.
+
+Names below ``<root>/.temp`` tell what they are: ``kitbag-stage-*`` a tree in the making,
+``kitbag-trash-*`` a tree that is no longer wanted, ``kitbag-journal-*`` an exchange under way.
+All of this happens under the root's lock.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.keys import BuildKey
+from kitbag_installer.roots import SCRATCH_PREFIX
+
+if TYPE_CHECKING:
+    from kitbag_installer.roots import Root
+
+_JOURNAL = f"{SCRATCH_PREFIX}journal-"
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+def put_in_place(root: Root, key: BuildKey, tree: str) -> None:
+    """Make ``tree`` the install of ``key``; an older one goes to the trash and is removed."""
+    place = root.install_path(key)
+    if not os.path.lexists(place):
+        os.rename(tree, place)
+        return
+    if exchange(tree, place):
+        # The old tree is now where the new one was made, in the temporary directory.
+        remove_tree(tree)
+        return
+    journal = _journal_path(root, key)
+    staged = root.scratch("next")
+    os.rename(tree, staged)
+    # The link is the journal: made in one call, it names the tree that is to become the install.
+    os.symlink(os.path.basename(staged), journal)
+    _finish_exchange(root, key, journal)
+
+
+def retire(root: Root, key: BuildKey) -> str:
+    """Take the install of ``key`` out of sight in one step; returns where it is now."""
+    trash = root.scratch("trash")
+    os.rename(root.install_path(key), trash)
+    return trash
+
+
+def sweep(root: Root) -> int:
+    """Finish or remove what interrupted runs left; returns how many things there were.
+
+    Nothing of uv's is touched.
+    """
+    count = 0
+    try:
+        names = sorted(os.listdir(root.temp))
+    except FileNotFoundError:
+        return 0
+    for name in names:
+        if name.startswith(_JOURNAL):
+            key = BuildKey.try_parse(name[len(_JOURNAL) :])
+            journal = os.path.join(root.temp, name)
+            if key is None:
+                os.unlink(journal)
+            else:
+                _finish_exchange(root, key, journal)
+            count += 1
+    for name in names:
+        if name.startswith(SCRATCH_PREFIX) and not name.startswith(_JOURNAL):
+            count += remove_tree(os.path.join(root.temp, name))
+    return count
+
+
+def remove_tree(path: str) -> bool:
+    """Remove a directory with everything in it, or a file; links are not followed."""
+    import shutil
+
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    except (IsADirectoryError, PermissionError):
+        shutil.rmtree(path, onerror=_make_writable)
+    return True
+
+
+def _make_writable(function: object, path: str, _: object) -> None:
+    """A read-only directory keeps its entries from being removed; mend that and try again."""
+    parent = os.path.dirname(path)
+    os.chmod(parent, 0o700)
+    if os.path.isdir(path) and not os.path.islink(path):
+        os.chmod(path, 0o700)
+        remove_tree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def exchange(one: str, other: str) -> bool:
+    """Swap two paths in one step; ``False`` where the system can't."""
+    import ctypes
+
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        function = libc.renameat2
+    except (OSError, AttributeError, TypeError):
+        return False
+    done = function(
+        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
+    )
+    if done == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(number, os.strerror(number), one, None, other)
+
+
+def flush(root: Root) -> None:
+    """Bring everything written so far on the root's file system to the disk."""
+    import ctypes
+
+    handle = os.open(root.path, os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None).syncfs(handle) != 0:
+            os.sync()
+    except AttributeError:
+        os.sync()
+    finally:
+        os.close(handle)
+
+
+def _journal_path(root: Root, key: BuildKey) -> str:
+    return os.path.join(root.temp, f"{_JOURNAL}{key}")
+
+
+def _finish_exchange(root: Root, key: BuildKey, journal: str) -> None:
+    """Old tree to the trash, new tree into its place; each step may have been done already."""
+    place = root.install_path(key)
+    staged = os.path.join(root.temp, os.readlink(journal))
+    if os.path.lexists(staged):
+        if os.path.lexists(place):
+            os.rename(place, root.scratch("trash"))
+        os.rename(staged, place)
+    os.unlink(journal)
+    for name in os.listdir(root.temp):
+        if name.startswith(f"{SCRATCH_PREFIX}trash-"):
+            remove_tree(os.path.join(root.temp, name))

@@ -1,0 +1,202 @@
+"""Unpacks one build into a directory of its own, held against its contents list.
+
+One streaming pass. The contents list says what is there; the archive only delivers the bytes.
+A member that the list does not have, has differently, or has and does not get, stops everything.
+Modes come from the list and not from the umask; links are made last and never followed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from kitbag_bundles.archives import Member, archive_suffix, open_archive
+from kitbag_bundles.errors import ArchiveError, DigestMismatch
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from kitbag_bundles.contents import Entry
+    from kitbag_bundles.manifest import Build
+    from kitbag_bundles.reporting import Progress
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+_HASH_PIECE = 1024 * 1024
+
+
+def extract_build(
+    build: Build,
+    entries: Sequence[Entry],
+    payload: BinaryIO,
+    destination: str,
+    progress: Progress,
+    keep: Collection[str] = (),
+) -> dict[str, bytes]:
+    """Unpack ``payload`` into ``destination``, a directory that does not exist yet.
+
+    ``progress`` advances by compressed bytes. Returns the bytes of the files named in ``keep``, by
+    path. Raises :class:`ArchiveError` or :class:`DigestMismatch` (the archive is not what the
+    manifest and the contents list promise), or :class:`OSError` from the file system; what was
+    written by then stays, for the caller to remove.
+    """
+    name = build.payload.member.rpartition("/")[2]
+    source = _HashingSource(payload, progress)
+    if archive_suffix(name) in (".zip", ".7z"):
+        # These are read from their end, so the digest takes a pass of its own before that.
+        while source.read(_HASH_PIECE):
+            pass
+        source.check(build, name)
+        payload.seek(0)
+        stream: Any = payload
+    else:
+        stream = source
+    tree = _Tree(destination, entries, name, keep)
+    with open_archive(stream, name) as archive:
+        tree.fill(archive, build.payload.top)
+    if stream is source:
+        source.check(build, name)
+    tree.finish()
+    return tree.kept
+
+
+class _HashingSource:
+    """Hashes what is read of a payload; runs in the decompressing thread."""
+
+    def __init__(self, payload: BinaryIO, progress: Progress) -> None:
+        self._payload = payload
+        self._progress = progress
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int) -> bytes:
+        data = self._payload.read(size)
+        self._hash.update(data)
+        self._progress.advance(len(data))
+        return data
+
+    def check(self, build: Build, name: str) -> None:
+        found = self._hash.hexdigest()
+        if found != build.payload.sha256:
+            raise DigestMismatch(
+                f"{name}: its sha256 is {found} and not {build.payload.sha256}; "
+                "the bundle is damaged, copy it again"
+            )
+
+
+class _Tree:
+    """The directory being filled."""
+
+    def __init__(
+        self, path: str, entries: Sequence[Entry], name: str, keep: Collection[str]
+    ) -> None:
+        self._path = path
+        self._name = name
+        self._keep = frozenset(keep)
+        self._entries = {entry.path: entry for entry in entries}
+        self._seen: set[str] = set()
+        self.kept: dict[str, bytes] = {}
+        # A mode that the umask would narrow is set again after creation.
+        umask = os.umask(0o077)
+        os.umask(umask)
+        self._umask = umask
+        self._make_directory(path, 0o755)
+        for entry in entries:
+            if entry.kind == "d":
+                self._make_directory(f"{path}/{entry.path}", entry.mode)
+
+    def fill(self, members: Any, top: str) -> None:
+        inside = f"{top}/" if top else ""
+        for member, chunks in members:
+            path = member.path
+            if path.startswith(inside):
+                path = path[len(inside) :]
+            elif path == top or f"{top}/".startswith(f"{path}/") or "/" in top:
+                # The stripped folders themselves, and what lies beside the tree in full archives.
+                continue
+            else:
+                raise self._bad(f"{member.path!r} lies outside of {top!r}")
+            entry = self._entries.get(path)
+            if entry is None:
+                if not path and member.kind == "d":
+                    continue
+                raise self._bad(f"{path!r} is not in the contents list")
+            if entry.kind != member.kind:
+                raise self._bad(f"{path!r} is another kind of member than the contents list says")
+            if member.kind == "f":
+                self._file(entry, member, chunks)
+            elif member.kind != "d":
+                target = member.target
+                if member.kind == "h":
+                    target = target[len(inside) :] if target.startswith(inside) else ""
+                if target != entry.target:
+                    raise self._bad(f"the link {path!r} differs from the contents list")
+            self._seen.add(path)
+
+    def _file(self, entry: Entry, member: Member, chunks: Iterator[Any]) -> None:
+        if member.size != entry.size:
+            raise self._bad(
+                f"{entry.path!r} has {member.size} bytes where the contents list says {entry.size}"
+            )
+        digest = hashlib.sha256()
+        if entry.path in self._seen:
+            # A repeated member must be the same; the first one is on disk already.
+            for chunk in chunks:
+                digest.update(chunk)
+        else:
+            handle = os.open(f"{self._path}/{entry.path}", _CREATE, entry.mode)
+            try:
+                pieces = self._write(handle, chunks, digest, entry.path in self._keep)
+                if entry.mode & self._umask:
+                    os.fchmod(handle, entry.mode)
+            finally:
+                os.close(handle)
+            if entry.path in self._keep:
+                self.kept[entry.path] = b"".join(pieces)
+        if digest.hexdigest() != entry.digest:
+            raise DigestMismatch(
+                f"{self._name}: {entry.path!r} differs from the contents list; "
+                "copy the bundle again"
+            )
+
+    @staticmethod
+    def _write(handle: int, chunks: Iterator[Any], digest: Any, keep: bool) -> list[bytes]:
+        pieces = []
+        for chunk in chunks:
+            digest.update(chunk)
+            if keep:
+                pieces.append(bytes(chunk))
+            written = os.write(handle, chunk)
+            while written < len(chunk):
+                written += os.write(handle, chunk[written:])
+        return pieces
+
+    def finish(self) -> None:
+        """Make the links, now that nothing more is written below them."""
+        for path, entry in self._entries.items():
+            if entry.kind != "d" and path not in self._seen:
+                raise self._bad(f"{path!r} is in the contents list and not in the archive")
+            if entry.kind == "l":
+                os.symlink(entry.target, f"{self._path}/{path}")
+            elif entry.kind == "h":
+                _hard_link(f"{self._path}/{entry.target}", f"{self._path}/{path}", entry.mode)
+
+    def _make_directory(self, path: str, mode: int) -> None:
+        os.mkdir(path, mode)
+        if mode & self._umask:
+            os.chmod(path, mode)
+
+    def _bad(self, what: str) -> ArchiveError:
+        return ArchiveError(
+            f"{self._name}: {what}; the archive and its list do not belong together"
+        )
+
+
+def _hard_link(source: str, path: str, mode: int) -> None:
+    try:
+        os.link(source, path)
+    except (PermissionError, NotImplementedError, OSError):
+        # Some file systems have no hard links; the content is what matters.
+        import shutil
+
+        shutil.copyfile(source, path)
+        os.chmod(path, mode)

@@ -1,0 +1,51 @@
+"""Single files and links, replaced in one step.
+
+The new one is made in the root's temporary directory, so that a run that is cut short leaves it
+where the next run sweeps; where the place is on another file system it is made beside it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kitbag_installer.roots import Root
+
+
+def replace_file(root: Root, path: str, data: bytes, mode: int) -> None:
+    """Write ``data`` to ``path`` with ``mode``, whatever the umask; raises :class:`OSError`."""
+
+    def make(scratch: str) -> None:
+        with open(scratch, "xb") as file:
+            file.write(data)
+        os.chmod(scratch, mode)
+
+    _replace(root, path, make)
+
+
+def replace_link(root: Root, target: str, path: str) -> None:
+    """Make ``path`` a symbolic link to ``target``; raises :class:`OSError`."""
+    _replace(root, path, lambda scratch: os.symlink(target, scratch))
+
+
+def _replace(root: Root, path: str, make: Callable[[str], None]) -> None:
+    scratch = root.scratch("file")
+    make(scratch)
+    try:
+        os.replace(scratch, path)
+        return
+    except OSError as error:
+        os.unlink(scratch)
+        if error.errno != errno.EXDEV:
+            raise
+    beside = f"{path}.{os.path.basename(scratch)}"
+    make(beside)
+    try:
+        os.replace(beside, path)
+    except OSError:
+        os.unlink(beside)
+        raise

@@ -1,0 +1,173 @@
+"""What this machine is, and whether a build can run on it.
+
+Operating system and architecture come from the kernel; the libc from the ELF interpreter of the
+system's own shell, since the Python that runs this may bring another one along.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import struct
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.keys import BuildKey, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kitbag_bundles.manifest import Build
+
+_SYSTEMS = {"linux": "linux", "darwin": "macos", "win32": "windows"}
+_MACHINES = {
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+    "ppc64le": "powerpc64le",
+    "riscv64": "riscv64gc",
+    "i386": "x86",
+    "i486": "x86",
+    "i586": "x86",
+    "i686": "x86",
+    "armv7l": "armv7",
+    "armv8l": "armv7",
+}
+_LEVEL_FLAGS = {
+    2: {"cx16", "lahf_lm", "popcnt", "sse4_1", "sse4_2", "ssse3"},
+    3: {"avx", "avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe", "xsave"},
+    4: {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+}
+"""Flags of /proc/cpuinfo for each level; x86-64 psABI, table "Micro-Architecture Levels"."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine this runs on. ``libc_version`` is empty where it could not be told."""
+
+    os: str
+    arch: str
+    libc: str
+    libc_version: str = ""
+    cpu_level: int = 1
+
+    def __str__(self) -> str:
+        level = f"_v{self.cpu_level}" if self.cpu_level > 1 else ""
+        libc = f"{self.libc} {self.libc_version}".strip()
+        return f"{self.os}-{self.arch}{level}-{libc}"
+
+    def unfit(self, key: BuildKey) -> str:
+        """Why a build of this key can't run here, as a clause; empty if it can."""
+        target = key.target
+        if key.implementation == "pyodide":
+            return ""
+        if target.os != self.os:
+            return f"it is for {target.os}, this is {self.os}"
+        if target.cpu != self.arch:
+            return f"it is for {target.cpu}, this is {self.arch}"
+        if target.libc != self.libc:
+            return f"it is for {target.libc}, this system's C library is {self.libc}"
+        if target.cpu_level > self.cpu_level:
+            return f"it needs x86-64-v{target.cpu_level}, this CPU has level {self.cpu_level}"
+        return ""
+
+    def lacks(self, build: Build) -> str:
+        """What ``build`` needs of the system and does not find, as a clause; empty if nothing."""
+        needed = build.needs.glibc
+        has = self.libc_version
+        if needed and has and _numbers(needed) > _numbers(has):
+            return f"it needs glibc {needed}, this system has {has}"
+        return ""
+
+
+def this_host() -> Host:
+    """Describe this machine."""
+    system = _SYSTEMS.get(sys.platform, sys.platform)
+    machine = platform.machine().lower()
+    arch = _MACHINES.get(machine, machine)
+    if system != "linux":
+        return Host(system, arch, "none")
+    loader = _system_loader()
+    libc = "musl" if "ld-musl" in loader else "gnu"
+    if libc == "gnu" and arch == "armv7":
+        libc = "gnueabihf" if "armhf" in loader else "gnueabi"
+    version = _glibc_version() if libc != "musl" else ""
+    return Host(system, arch, libc, version, _cpu_level() if arch == "x86_64" else 1)
+
+
+def elf_interpreter(path: str) -> str:
+    """The PT_INTERP of an ELF file, empty for a static one or none (ELF gABI, program header)."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+            if head[:4] != b"\x7fELF":
+                return ""
+            order = "<" if head[5] == 1 else ">"
+            if head[4] == 2:
+                offset, size, count = struct.unpack(f"{order}32xQ14xHH", head[:58])
+                layout = f"{order}IIQQQQQQ"
+            else:
+                offset, size, count = struct.unpack(f"{order}28xI10xHH", head[:46])
+                layout = f"{order}IIIIIIII"
+            for number in range(count):
+                file.seek(offset + number * size)
+                fields = struct.unpack(layout, file.read(struct.calcsize(layout)))
+                if fields[0] == 3:
+                    start, length = (
+                        (fields[2], fields[5]) if head[4] == 2 else (fields[1], fields[4])
+                    )
+                    file.seek(start)
+                    return file.read(length).rstrip(b"\0").decode("ascii", "replace")
+    except (OSError, struct.error):
+        pass
+    return ""
+
+
+def _system_loader() -> str:
+    for program in ("/bin/sh", "/usr/bin/env", "/bin/ls"):
+        loader = elf_interpreter(program)
+        if loader:
+            return loader
+    # Everything is static; a loader that lies about tells what other programs here would use.
+    return next(_installed_loaders(), "")
+
+
+def _installed_loaders() -> Iterator[str]:
+    for folder in ("/lib", "/lib64"):
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(("ld-linux", "ld-musl", "ld64.so")):
+                yield f"{folder}/{name}"
+
+
+def _glibc_version() -> str:
+    try:
+        answer = os.confstr("CS_GNU_LIBC_VERSION")
+    except (ValueError, OSError, AttributeError):
+        return ""
+    name, _, version = (answer or "").partition(" ")
+    return version if name == "glibc" else ""
+
+
+def _cpu_level() -> int:
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            found = re.search(r"^flags\s*:(.*)$", file.read(65536), re.MULTILINE)
+    except OSError:
+        return 1
+    flags = set(found.group(1).split()) if found else set()
+    level = 1
+    while level + 1 in _LEVEL_FLAGS and _LEVEL_FLAGS[level + 1] <= flags:
+        level += 1
+    return level
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+__all__ = ["BuildKey", "Host", "Target", "elf_interpreter", "this_host"]

@@ -1,0 +1,101 @@
+"""Leaves kitbag itself behind: ``<root>/.kitbag/kitbag.pyz`` and a ``kitbag`` command.
+
+So the verbs that look after installs work when the stick is gone. The command is a small shell
+script that runs the file with whichever installed CPython is there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from kitbag_installer.files import replace_file
+
+if TYPE_CHECKING:
+    from kitbag_installer.roots import Root
+
+PYZ = "kitbag.pyz"
+COMMAND = "kitbag"
+_MARK = "# Made by kitbag, which replaces it as it likes."
+_VERSION_FILE = "kitbag_bundles/__init__.py"
+
+
+def leave_kitbag(root: Root, pyz: bytes) -> bool:
+    """Keep ``pyz`` in the root unless a newer one is there; returns whether it was written."""
+    place = os.path.join(root.own, PYZ)
+    try:
+        with open(place, "rb") as file:
+            present = file.read()
+    except FileNotFoundError:
+        present = b""
+    if present == pyz or (present and _version(present) > _version(pyz)):
+        return False
+    os.makedirs(root.own, exist_ok=True)
+    replace_file(root, place, pyz, 0o644)
+    return True
+
+
+def write_command(root: Root, bin_dir: str, *, force: bool) -> str:
+    """Write the ``kitbag`` command; returns its path, or ``""`` if another file has the name."""
+    path = os.path.join(bin_dir, COMMAND)
+    text = _script(root).encode("utf-8", "surrogateescape")
+    present = _content(path)
+    if present == text:
+        return path
+    if present is not None and not force and _MARK.encode("ascii") not in present:
+        return ""
+    os.makedirs(bin_dir, exist_ok=True)
+    replace_file(root, path, text, 0o755)
+    return path
+
+
+def remove_command(root: Root, bin_dir: str) -> bool:
+    """Remove the ``kitbag`` command if it is this root's."""
+    path = os.path.join(bin_dir, COMMAND)
+    if _content(path) != _script(root).encode("utf-8", "surrogateescape"):
+        return False
+    os.unlink(path)
+    return True
+
+
+def _script(root: Root) -> str:
+    """The newest CPython comes last in the list, as far as a shell's sorting goes."""
+    return f"""\
+#!/bin/sh
+{_MARK}
+root={shlex.quote(root.path)}
+python=
+for found in "$root"/cpython-3.9.*/bin/python3 "$root"/cpython-3.[1-9][0-9].*/bin/python3; do
+    [ -x "$found" ] && python=$found
+done
+if [ -z "$python" ]; then
+    echo "kitbag: no CPython 3.9 or newer is installed in $root; use the bundle instead" >&2
+    exit 5
+fi
+exec "$python" -I -S -B "$root/.kitbag/kitbag.pyz" "$@"
+"""
+
+
+def _content(path: str) -> bytes | None:
+    """What is at ``path``; ``None`` for nothing, empty for what is no small plain file."""
+    if not os.path.lexists(path):
+        return None
+    if os.path.islink(path) or not os.path.isfile(path) or os.path.getsize(path) > 65536:
+        return b""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _version(pyz: bytes) -> tuple[int, ...]:
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(pyz)) as archive:
+            text = archive.read(_VERSION_FILE).decode("utf-8")
+    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError):
+        return ()
+    found = re.search(r'^__version__ = "([0-9.]+)', text, re.MULTILINE)
+    return tuple(int(part) for part in found.group(1).split(".") if part) if found else ()

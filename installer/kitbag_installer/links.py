@@ -1,0 +1,202 @@
+"""The links that make builds reachable: minor-version links in the root, names in a bin directory.
+
+A link is *ours* when it points below the root, whoever made it: uv's count, since both tools
+share roots. ``<root>/.kitbag/bin.json`` remembers the bin directories that were used, and is
+written before the first link in one, so that none is forgotten by a run that is cut short.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import FileSystemError
+from kitbag_bundles.layout import command_names, executable
+from kitbag_installer.files import replace_file, replace_link
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kitbag_bundles.keys import BuildKey
+    from kitbag_installer.roots import Root
+
+_BIN_DIRS = "bin.json"
+
+
+@dataclass(frozen=True)
+class BinLinks:
+    """What came of the names in a bin directory; ``refused`` are other people's files."""
+
+    made: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def link_minor_versions(root: Root) -> dict[str, str]:
+    """Point each minor-version link at its highest patch; remove those that have none.
+
+    CPython only, absolute targets: what uv makes and recognises. Returns link → target.
+    """
+    best: dict[str, BuildKey] = {}
+    for key in root.builds():
+        if key.implementation != "cpython":
+            continue
+        rival = best.get(root.minor_link(key))
+        if rival is None or key.version > rival.version:
+            best[root.minor_link(key)] = key
+    wanted = {link: root.install_path(key) for link, key in best.items()}
+    for link, target in wanted.items():
+        if os.path.islink(link):
+            if os.readlink(link) != target:
+                replace_link(root, target, link)
+        elif not os.path.lexists(link):
+            replace_link(root, target, link)
+    _remove_stale_minor_links(root, wanted)
+    return wanted
+
+
+def _remove_stale_minor_links(root: Root, wanted: dict[str, str]) -> None:
+    with os.scandir(root.path) as entries:
+        stale = [
+            entry.path
+            for entry in entries
+            if entry.is_symlink()
+            and entry.path not in wanted
+            and entry.name.startswith("cpython-")
+            and os.readlink(entry.path).startswith(root.path + os.sep)
+            and not os.path.exists(entry.path)
+        ]
+    for path in stale:
+        os.unlink(path)
+
+
+def link_commands(
+    root: Root, keys: Sequence[BuildKey], bin_dir: str, *, default: bool, force: bool
+) -> BinLinks:
+    """Make the names of ``keys`` in ``bin_dir``: ``python3.13``, with ``default`` the short ones.
+
+    A name that is a link of ours goes to the highest patch; a dangling link is replaced; anything
+    else stays, and is told, unless ``force``. Raises :class:`FileSystemError`.
+    """
+    wanted: dict[str, str] = {}
+    refused = []
+    for key in sorted(keys, key=lambda key: key.order()):
+        target = _command_target(root, key)
+        if target:
+            for name in command_names(key, default=default):
+                wanted[os.path.join(bin_dir, name)] = target
+    for path in list(wanted):
+        if not force and not _may_replace(root, path):
+            refused.append(path)
+            del wanted[path]
+    changed = {path: target for path, target in wanted.items() if _link_text(path) != target}
+    if changed:
+        try:
+            os.makedirs(bin_dir, exist_ok=True)
+            remember_bin_dir(root, bin_dir)
+            for path, target in changed.items():
+                replace_link(root, target, path)
+        except OSError as error:
+            raise FileSystemError(
+                f"{bin_dir}: can't make links there ({error.strerror}); "
+                "the builds are installed; name another with --bin-dir, or --no-bin"
+            ) from None
+    return BinLinks(tuple(wanted), tuple(refused))
+
+
+def prune_links(root: Root) -> tuple[str, ...]:
+    """Remove the bin links of ours that lead to nothing any more; returns them."""
+    removed = []
+    for path, text in _bin_links(root):
+        if text.startswith(root.path + os.sep) and not os.path.exists(path):
+            os.unlink(path)
+            removed.append(path)
+    return tuple(removed)
+
+
+def retarget_links(root: Root, old_root: str) -> tuple[str, ...]:
+    """After a move of the root: point links that lead below ``old_root`` below ``root`` instead."""
+    follow_bin_dirs(root, old_root)
+    moved = []
+    with os.scandir(root.path) as entries:
+        links = [(entry.path, _link_text(entry.path)) for entry in entries if entry.is_symlink()]
+    for path, text in [*links, *_bin_links(root)]:
+        if text.startswith(old_root + os.sep):
+            replace_link(root, root.path + text[len(old_root) :], path)
+            moved.append(path)
+    return tuple(moved)
+
+
+def remember_bin_dir(root: Root, bin_dir: str) -> None:
+    """Note that links of this root are made in ``bin_dir``; raises :class:`OSError`."""
+    known = remembered_bin_dirs(root)
+    if bin_dir not in known:
+        _write_bin_dirs(root, [*known, bin_dir])
+
+
+def remembered_bin_dirs(root: Root) -> list[str]:
+    """The bin directories that links were made in."""
+    import json
+
+    try:
+        with open(os.path.join(root.own, _BIN_DIRS), encoding="ascii") as file:
+            paths = json.load(file)
+    except (OSError, ValueError):
+        return []
+    return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
+
+
+def follow_bin_dirs(root: Root, old_root: str) -> None:
+    """A bin directory inside of a root that was moved has moved along."""
+    known = remembered_bin_dirs(root)
+    inside = old_root + os.sep
+    moved = [
+        root.path + path[len(old_root) :] if path.startswith(inside) else path for path in known
+    ]
+    if moved != known:
+        _write_bin_dirs(root, moved)
+
+
+def _write_bin_dirs(root: Root, paths: Sequence[str]) -> None:
+    import json
+
+    os.makedirs(root.own, exist_ok=True)
+    text = json.dumps(sorted(set(paths)), indent=1) + "\n"
+    replace_file(root, os.path.join(root.own, _BIN_DIRS), text.encode("ascii"), 0o644)
+
+
+def _bin_links(root: Root) -> list[tuple[str, str]]:
+    """Every link in the remembered bin directories, with its text."""
+    found = []
+    for folder in remembered_bin_dirs(root):
+        try:
+            with os.scandir(folder) as entries:
+                paths = sorted(entry.path for entry in entries if entry.is_symlink())
+        except OSError:
+            continue
+        found += [(path, _link_text(path)) for path in paths]
+    return found
+
+
+def _command_target(root: Root, key: BuildKey) -> str:
+    """Through the minor-version link if that leads to this build; empty if it leads elsewhere."""
+    if key.implementation != "cpython":
+        return os.path.join(root.install_path(key), executable(key))
+    link = root.minor_link(key)
+    if _link_text(link) == root.install_path(key):
+        return os.path.join(link, executable(key))
+    return "" if os.path.islink(link) else os.path.join(root.install_path(key), executable(key))
+
+
+def _may_replace(root: Root, path: str) -> bool:
+    if not os.path.lexists(path):
+        return True
+    text = _link_text(path)
+    return bool(text) and (text.startswith(root.path + os.sep) or not os.path.exists(path))
+
+
+def _link_text(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

@@ -1,0 +1,79 @@
+"""What was done and what was checked, as plain tables for JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from kitbag_bundles import __version__
+from kitbag_bundles.errors import file_system_error
+
+if TYPE_CHECKING:
+    from kitbag_bundles.bundle import Bundle
+    from kitbag_installer.installation import BuildResult, InstallResult
+
+
+def build_table(result: BuildResult) -> dict[str, Any]:
+    """One build of an install."""
+    build = result.build
+    table: dict[str, Any] = {
+        "key": str(build.key),
+        "action": result.action,
+        "path": result.path,
+        "release": build.release,
+        "flavor": build.flavor,
+        "files": build.files,
+        "size": build.unpacked_size,
+        "rewritten": result.rewritten,
+    }
+    if result.error is not None:
+        table["error"] = {"code": result.error.code, "message": str(result.error)}
+    return table
+
+
+def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
+    """Every digest that an install checked: the bundle's own members, archives, each file."""
+    sums = bundle.digests
+    builds = []
+    members = {"manifest.toml": sums["manifest.toml"], "kitbag.pyz": sums["kitbag.pyz"]}
+    for result in done.builds:
+        build = result.build
+        table = build_table(result)
+        if result.action in ("installed", "reinstalled"):
+            members[build.contents_member] = sums[build.contents_member]
+            members[build.payload.member] = build.payload.sha256
+            table["archive"] = {
+                "member": build.payload.member,
+                "sha256": build.payload.sha256,
+                "size": build.payload.size,
+                "url": build.url,
+            }
+            table["checked"] = {
+                entry.path: entry.digest for entry in bundle.contents(build) if entry.kind == "f"
+            }
+        builds.append(table)
+    return {
+        "report": "kitbag install",
+        "kitbag": __version__,
+        "bundle": {
+            "name": bundle.manifest.name,
+            "version": bundle.manifest.version,
+            "kitbag": bundle.manifest.kitbag,
+        },
+        "root": done.root.path,
+        "members": dict(sorted(members.items())),
+        "builds": builds,
+    }
+
+
+def write_report(path: str, report: dict[str, Any]) -> None:
+    """Write ``report`` to ``path`` in one step; raises :class:`FileSystemError`."""
+    scratch = f"{path}.partial"
+    try:
+        with open(scratch, "w", encoding="ascii") as file:
+            json.dump(report, file, indent=1)
+            file.write("\n")
+        os.replace(scratch, path)
+    except OSError as error:
+        raise file_system_error(error, path) from None

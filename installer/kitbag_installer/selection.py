@@ -1,0 +1,81 @@
+"""Which builds of a bundle a command is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import DoesNotFit, NoMatch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kitbag_bundles.keys import BuildKey
+    from kitbag_bundles.manifest import Build
+    from kitbag_bundles.requests import Request
+    from kitbag_installer.hosts import Host
+
+
+def select_builds(
+    builds: Sequence[Build], requests: Sequence[Request], host: Host
+) -> tuple[Build, ...]:
+    """The builds to install on ``host``, in the order of their keys.
+
+    Without a request: everything that fits, and of each implementation, version and variant the
+    one build that suits the host best. Raises :class:`NoMatch` (the bundle has nothing of that
+    name) and :class:`DoesNotFit` (it has, but for other machines).
+    """
+    by_key = {build.key: build for build in builds}
+    chosen: set[BuildKey] = set()
+    if not requests:
+        chosen = _best([key for key in by_key if not host.unfit(key)])
+        if not chosen:
+            raise DoesNotFit(f"nothing in the bundle fits this host, {host}; {_offer(by_key)}")
+    for request in requests:
+        found = request.choose(by_key)
+        if not found:
+            raise NoMatch(f"no build in the bundle matches {request.text!r}; {_offer(by_key)}")
+        fitting = [key for key in found if not host.unfit(key)]
+        if not fitting:
+            reason = host.unfit(found[0])
+            raise DoesNotFit(f"{found[0]} does not fit this host, {host}: {reason}")
+        chosen |= _best(fitting)
+    for key in sorted(chosen, key=str):
+        reason = host.lacks(by_key[key])
+        if reason:
+            raise DoesNotFit(f"{key} can't run on this host: {reason}")
+    return tuple(by_key[key] for key in sorted(chosen, key=_order))
+
+
+def matching_keys(keys: Sequence[BuildKey], requests: Sequence[Request]) -> tuple[BuildKey, ...]:
+    """Those of the installed ``keys`` that a request names; all of them without a request.
+
+    Raises :class:`NoMatch`, naming the request, if one of them names nothing.
+    """
+    if not requests:
+        return tuple(sorted(keys, key=_order))
+    chosen: set[BuildKey] = set()
+    for request in requests:
+        found = [key for key in keys if request.matches(key)]
+        if not found:
+            have = ", ".join(str(key) for key in sorted(keys, key=_order)) or "nothing"
+            raise NoMatch(f"nothing installed matches {request.text!r}; installed: {have}")
+        chosen.update(found)
+    return tuple(sorted(chosen, key=_order))
+
+
+def _best(keys: Sequence[BuildKey]) -> set[BuildKey]:
+    best: dict[tuple[str, str, str], BuildKey] = {}
+    for key in keys:
+        same = (key.implementation, str(key.version), key.variant)
+        rival = best.get(same)
+        if rival is None or key.target.cpu_level > rival.target.cpu_level:
+            best[same] = key
+    return set(best.values())
+
+
+def _offer(by_key: dict[BuildKey, Build]) -> str:
+    return "it has " + (", ".join(sorted(str(key) for key in by_key)) or "no builds")
+
+
+def _order(key: BuildKey) -> tuple[object, ...]:
+    return key.order()

@@ -15,7 +15,6 @@ uv's layout, so both tools can share a root.
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,7 +64,7 @@ class Root:
 
     def scratch(self, purpose: str) -> str:
         """A new name in the temporary directory; nothing is created."""
-        return os.path.join(self.temp, f"{SCRATCH_PREFIX}{purpose}-{secrets.token_hex(6)}")
+        return os.path.join(self.temp, f"{SCRATCH_PREFIX}{purpose}-{os.urandom(6).hex()}")
 
     def prepare(self) -> None:
         """Make the root and its temporary directory; raises :class:`FileSystemError`."""

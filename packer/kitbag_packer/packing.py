@@ -149,7 +149,19 @@ def _ties(inspection: Inspection) -> list[str]:
     needs = inspection.needs
     ties = [f"glibc {needs.glibc} or newer"] if needs.glibc else []
     ties += needs.libraries
-    return [f"runs only where there is {', '.join(ties)}"] if ties else []
+    lines = [f"runs only where there is {', '.join(ties)}"] if ties else []
+    wishes = [
+        f"{library} ({', '.join(sorted({_module(path) for path in paths}))})"
+        for library, paths in sorted(inspection.optional_libraries.items())
+    ]
+    if wishes:
+        lines.append(f"some modules want libraries of the target: {', '.join(wishes)}")
+    return lines
+
+
+def _module(path: str) -> str:
+    """The name of an extension module, from the path of its file."""
+    return path.rpartition("/")[2].partition(".")[0]
 
 
 def _tell(inspection: Inspection, notes: Sequence[str], reporter: Reporter) -> None:

@@ -80,7 +80,7 @@ def _facts(build: Build) -> list[tuple[str, str]]:
     facts = [
         ("archive", f"{archive} ({human_size(payload.size)})"),
         ("sha256", payload.sha256),
-        ("unpacked", f"{human_size(build.unpacked_size)} in {build.files} files"),
+        ("unpacked", f"{human_size(build.unpacked_size)} in {build.files} files and folders"),
         ("release", " ".join(part for part in (build.release, build.flavor) if part)),
         ("needs", ", ".join(part for part in wanted if part)),
         ("from", build.url),

@@ -116,6 +116,9 @@ def _remake(root: Root, key: BuildKey, receipt: Receipt, place: str, tree: str) 
     files = {file.path: file.content for file in rewrite_tree(key, originals, place)}
     edited = _edited_since(place, receipt)
     replaced = {path: files.get(path, originals[path]) for path in originals if path not in edited}
+    for entry in entries:
+        if entry.kind == "h" and entry.target in replaced and entry.path not in edited:
+            replaced[entry.path] = replaced[entry.target]
     _clone(place, tree, skip={os.path.join(place, RECEIPT_DIR)})
     for path, content in replaced.items():
         _write_anew(place, tree, path, content)

@@ -83,6 +83,10 @@ def _stage(
         overwrite(os.path.join(tree, file.path), file.content)
         originals[file.path] = file.pristine
         changed[file.path] = hashlib.sha256(file.content).hexdigest()
+    # A hard link shares the bytes of the file that was written over.
+    for entry in entries:
+        if entry.target in changed and entry.kind == "h":
+            changed[entry.path] = changed[entry.target]
     known = {entry.path for entry in entries}
     added = _add_files(key, build.release, tree, known, options)
     added_links = _add_links(key, tree, known)

@@ -1,0 +1,269 @@
+"""Times kitbag beside uv and tar: the same archives, one run, medians and ratios.
+
+Everything is warm (archives and bundles in the page cache) and every install goes into an empty
+root. The commands of one table take turns, so that a machine whose speed drifts is fair to all.
+Peak memory is the sum over all processes of a command, sampled in a run of its own.
+
+    python benchmarks/bench.py [--runs N] [--where DIR] [--only WORD]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(HERE / "tests"))
+
+from support.interpreters import find_interpreters  # noqa: E402
+from support.pbs import make_pbs_archive  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A command, the directory it fills (emptied before each run), and its environment."""
+
+    name: str
+    command: list[str]
+    fills: Path
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Contenders that do the same work; the first one is what the others are compared with."""
+
+    title: str
+    contenders: list[Contender]
+
+
+def run_once(contender: Contender) -> float:
+    """Seconds of wall time for one run."""
+    shutil.rmtree(contender.fills, ignore_errors=True)
+    os.sync()
+    started = time.perf_counter()
+    done = subprocess.run(
+        contender.command,
+        env=contender.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    seconds = time.perf_counter() - started
+    if done.returncode:
+        sys.exit(f"{contender.name}: {done.stderr.decode(errors='replace')}")
+    return seconds
+
+
+def peak_memory(contender: Contender) -> float:
+    """The greatest sum of the resident, not shared, memory of a command's processes, in MiB."""
+    shutil.rmtree(contender.fills, ignore_errors=True)
+    process = subprocess.Popen(
+        contender.command,
+        env=contender.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    peak = 0
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.is_set():
+            peak = max(peak, sum(map(proportional_memory, session_of(process.pid))))
+            time.sleep(0.003)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    process.wait()
+    done.set()
+    watcher.join()
+    return peak / 1024
+
+
+def session_of(leader: int) -> list[int]:
+    """The processes of a session (field 6 of /proc/PID/stat, proc(5))."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                fields = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == leader:
+                found.append(int(entry))
+    return found
+
+
+def proportional_memory(pid: int) -> int:
+    """The Pss of a process in KiB (proc(5), smaps_rollup): shared pages count once in the sum."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
+def report(table: Table, runs: int) -> None:
+    """Run a table's contenders in turn and print it as Markdown."""
+    times: dict[str, list[float]] = {each.name: [] for each in table.contenders}
+    for number in range(runs + 1):
+        for contender in table.contenders:
+            seconds = run_once(contender)
+            if number:
+                times[contender.name].append(seconds)
+    base = table.contenders[0].name
+    print(f"\n### {table.title}\n")
+    print(f"| command | median s | min s | max s | ratio to {base} | peak MiB |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for contender in table.contenders:
+        taken = times[contender.name]
+        ratios = [mine / other for mine, other in zip(taken, times[base], strict=True)]
+        print(
+            f"| {contender.name} | {statistics.median(taken):.3f} | {min(taken):.3f} "
+            f"| {max(taken):.3f} | {statistics.median(ratios):.2f} "
+            f"| {peak_memory(contender):.0f} |",
+            flush=True,
+        )
+
+
+def clean_environment(**more: str) -> dict[str, str]:
+    """An environment in which no setting of this machine's user counts."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return {**kept, **more}
+
+
+def uv_list(archives: dict[str, Path], place: Path) -> Path:
+    """A download list in uv's format that names local files."""
+    table = {}
+    for version, path in archives.items():
+        major, minor, patch = map(int, version.split("."))
+        table[f"cpython-{version}-linux-x86_64-gnu"] = {
+            "name": "cpython",
+            "arch": {"family": "x86_64", "variant": None},
+            "os": "linux",
+            "libc": "gnu",
+            "major": major,
+            "minor": minor,
+            "patch": patch,
+            "prerelease": "",
+            "url": "file://" + str(path).replace("+", "%2B"),
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "variant": None,
+            "build": "20260101",
+        }
+    listing = place / "downloads.json"
+    listing.write_text(json.dumps(table))
+    return listing
+
+
+def install_tables(work: Path) -> list[Table]:
+    """One build and three builds, by everyone who can."""
+    import uv
+
+    found = {
+        ".".join(map(str, each.version)): each
+        for each in find_interpreters()
+        if tuple(each.version)[:2] >= (3, 9)
+    }
+    versions = sorted(found, key=lambda text: tuple(map(int, text.split("."))))[-3:]
+    archives = {
+        version: Path(make_pbs_archive(found[version], work / "archives")) for version in versions
+    }
+    kitbag = str(Path(sys.executable).with_name("kitbag"))
+    plain = f"{sys.base_prefix}/bin/python{sys.version_info[0]}.{sys.version_info[1]}"
+    listing = uv_list(archives, work)
+    tables = []
+    for count, title in ((1, "Install one build"), (3, "Install three builds in one call")):
+        chosen = versions[-count:]
+        bundle = work / f"bench-{count}.kitbag"
+        sources = [word for version in chosen for word in ("--from", str(archives[version]))]
+        subprocess.run([kitbag, "pack", "-q", *sources, "-o", str(bundle)], check=True)
+        fills = work / "filled"
+        ours = ["install", "--root", str(fills), "--no-bin", "-q"]
+        environment = clean_environment(
+            UV_CACHE_DIR=str(work / "uv-cache"),
+            UV_PYTHON_INSTALL_DIR=str(fills),
+            UV_NO_CONFIG="1",
+        )
+        command = [uv.find_uv_bin(), "python", "install", "-q", "--no-bin", "--offline"]
+        command += ["--python-downloads-json-url", str(listing), *chosen]
+        contenders = [
+            Contender("uv python install", command, fills, environment),
+            Contender(
+                "kitbag install",
+                [kitbag, ours[0], str(bundle), *ours[1:]],
+                fills,
+                clean_environment(),
+            ),
+            Contender(
+                "python3 FILE",
+                [plain, "-I", "-S", "-B", str(bundle), *ours],
+                fills,
+                clean_environment(),
+            ),
+        ]
+        unpack = "; ".join(f"tar -xzf '{archives[version]}'" for version in chosen)
+        script = f"mkdir '{fills}' && cd '{fills}' && {{ {unpack}; }}"
+        contenders.append(Contender("tar -xzf", ["sh", "-c", script], fills, clean_environment()))
+        tables.append(Table(title, contenders))
+    return tables
+
+
+def start_table(work: Path) -> Table:
+    """How long it takes to say which version this is."""
+    kitbag = str(Path(sys.executable).with_name("kitbag"))
+    nothing = work / "nothing"
+    return Table(
+        "Start",
+        [
+            Contender(
+                "python -c pass", [sys.executable, "-c", "pass"], nothing, clean_environment()
+            ),
+            Contender("kitbag --version", [kitbag, "--version"], nothing, clean_environment()),
+        ],
+    )
+
+
+def main() -> int:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description="Time kitbag beside uv and tar.")
+    parser.add_argument("--runs", type=int, default=7, help="counted runs of each command")
+    parser.add_argument("--where", help="a directory to work in, on the disk that is to be used")
+    parser.add_argument("--only", default="", help="only tables with this word in their title")
+    options = parser.parse_args()
+    try:
+        import isal
+
+        accelerated = f"isal {isal.__version__}"
+    except ImportError:
+        accelerated = "no isal"
+    print(
+        f"Python {sys.version.split()[0]}, {accelerated}, {os.cpu_count()} CPUs, "
+        f"runs: {options.runs}"
+    )
+    with tempfile.TemporaryDirectory(prefix="kitbag-bench-", dir=options.where) as folder:
+        work = Path(folder)
+        (work / "archives").mkdir()
+        for table in [*install_tables(work), start_table(work)]:
+            if options.only.lower() in table.title.lower():
+                report(table, options.runs)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -74,7 +74,8 @@ def _verify_bundle(options: argparse.Namespace, reporter: Reporter) -> int:
         write_json(table)
     else:
         write_line(
-            f"{path}: sound; {len(checked.members)} members, {human_size(checked.size)}, {len(builds)} builds"
+            f"{path}: sound; {len(checked.members)} members, {human_size(checked.size)}, "
+            f"{len(builds)} build{'s' if len(builds) > 1 else ''}"
         )
     return 0
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PLAIN_FILE = re.compile(r"f\t(644|755)\t(0|[1-9][0-9]{0,17})\t([0-9a-f]{64})\t([^\t]+)")
 _RAW_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROLS = bytes([*range(9), *range(11, 32), 127])
 _SPECIAL = re.compile(rb"[\x00-\x1f\x7f\\]")
 _ESCAPE = re.compile(rb"\\(?:([tnr\\])|x([0-9a-f]{2}))|\\")
 _LETTERS = {b"t": b"\t", b"n": b"\n", b"r": b"\r", b"\\": b"\\"}
@@ -96,7 +97,9 @@ def parse(data: bytes, name: str) -> tuple[Entry, ...]:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _broken(name, line, "is not UTF-8") from None
-    control = _RAW_CONTROL.search(text)
+    # Deleting bytes and comparing lengths is several times faster than the search.
+    suspicious = len(data.translate(None, _CONTROLS)) != len(data)
+    control = _RAW_CONTROL.search(text) if suspicious else None
     if control:
         line = text.count("\n", 0, control.start()) + 1
         raise _broken(name, line, "has a control character that is not escaped")

@@ -122,7 +122,9 @@ def file_system_error(error: OSError, what: str) -> FileSystemError:
     """``error`` as one line: which file or directory, what is wrong, what to do."""
     import errno
 
-    path = error.filename if error.filename is not None else what
+    # The second of two paths is the one that could not be made; of a link the first is its text.
+    named = error.filename if error.filename2 is None else error.filename2
+    path = what if named is None else named
     if isinstance(path, bytes):
         path = path.decode("utf-8", "replace")
     cures = {

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 # Printable ASCII without what Windows forbids in file names and without the backslash:
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
-_PART = re.compile(r"[\x20-\x7e]{1,255}", re.ASCII)
+_PART = re.compile(r"[\x20-\x7e]+")
+MAX_LENGTH = 255
 _FORBIDDEN = re.compile(r'[<>:"|?*\\]')
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9]) *(?:\..*)?", re.I)
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9]) *(?:\..*)?")
 
 
 def check_member_names(names: Iterable[str]) -> None:
@@ -48,6 +49,8 @@ def check_member_names(names: Iterable[str]) -> None:
 
 def check_member_name(name: str) -> None:
     """Raise :class:`BundleError` unless ``name`` alone is a fit name for a member."""
+    if len(name) > MAX_LENGTH:
+        raise BundleError(f"member name {_shown(name)} is longer than {MAX_LENGTH} characters")
     for part in name.split("/"):
         problem = _problem(part)
         if problem:
@@ -58,12 +61,12 @@ def _problem(part: str) -> str:
     if part in ("", ".", ".."):
         return "is not a relative, normal path"
     if not _PART.fullmatch(part):
-        return "has a character that is not plain ASCII, or a part that is too long"
+        return "has a character that is not printable ASCII"
     if _FORBIDDEN.search(part):
         return "has a character that some systems cannot store"
     if part[0] == " " or part[-1] in " .":
         return "has a part that begins or ends with a space, or ends with a dot"
-    if _RESERVED.fullmatch(part):
+    if _RESERVED.fullmatch(part.lower()):
         return "is reserved on Windows"
     return ""
 

@@ -13,8 +13,8 @@ The forms are those that uv's users know::
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import UsageError
 from kitbag_bundles.keys import IMPLEMENTATIONS, VARIANTS, BuildKey, Version
@@ -26,7 +26,7 @@ _SHORT_NAMES = {"cp": "cpython", "pp": "pypy", "python": "cpython"}
 _NAME = re.compile(r"(cpython|python|pypy|graalpy|pyodide|cp|pp)@?(?![a-z])", re.ASCII)
 _RELEASE = re.compile(r"(\d{1,3})(?:\.(\d{1,3}))?(?:\.(\d{1,4}))?(?:(a|b|rc)(\d{1,4}))?", re.ASCII)
 _COMPACT = re.compile(r"([23])(\d{1,2})", re.ASCII)
-_SPECIFIER = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*([0-9][0-9a-z.]*)(\.\*)?", re.ASCII)
+_SPECIFIER = re.compile(r"(>=|<=|==|!=|~=|>|<)\s*([0-9][0-9a-z.]*?)(\.\*)?", re.ASCII)
 _VARIANT_WORDS = {
     "t": "freethreaded",
     "d": "debug",
@@ -39,20 +39,32 @@ _VARIANT_WORDS = {
 }
 
 
+class Specifier(NamedTuple):
+    """One comparison of the version specification (PEP 440); ``wildcard`` is the ``.*``."""
+
+    operator: str
+    release: tuple[int, ...]
+    prerelease: str
+    wildcard: bool
+
+
 @dataclass(frozen=True)
 class Request:
-    """A parsed request; a field that is empty, or ``None``, does not restrict."""
+    """A parsed request; a field that is empty, or ``None``, does not restrict.
+
+    But for ``variant``: empty is the variant without a name, which a plain ``3.13`` means.
+    """
 
     text: str
     implementation: str = ""
     release: tuple[int, ...] = ()
     prerelease: str = ""
-    specifiers: tuple[tuple[str, str, bool], ...] = ()
+    specifiers: tuple[Specifier, ...] = ()
     variant: str | None = ""
     os: str = ""
     arch: str = ""
     libc: str = ""
-    latest: bool = field(default=False)
+    latest: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Request:
@@ -78,8 +90,10 @@ class Request:
         parts += ["any"] * (5 - len(parts))
         number, plus, variant = parts[1].partition("+")
         restricted = [("" if part == "any" else part) for part in parts]
-        version = _parse_release("" if number == "any" else number)
-        if len(parts) != 5 or version is None or (plus and variant not in _VARIANT_WORDS):
+        version = ((), "") if number == "any" else _parse_release(number)
+        if len(parts) != 5 or not all(parts) or version is None:
+            return None
+        if variant not in _VARIANT_WORDS or bool(plus) != bool(variant):
             return None
         return cls(
             text,
@@ -94,25 +108,25 @@ class Request:
     @classmethod
     def _parse_short(cls, text: str, word: str) -> Request | None:
         named = _NAME.match(word)
-        implementation = ""
+        # A bare version means CPython.
+        implementation = "cpython"
         if named:
             implementation = _SHORT_NAMES.get(named.group(1), named.group(1))
             word = word[named.end() :]
         if not word:
             return cls(text, implementation) if named else None
         if word[0] in "<>=!~":
-            specifiers = []
-            for part in word.split(","):
-                found = _SPECIFIER.fullmatch(part.strip())
-                if not found or not _RELEASE.fullmatch(found.group(2)):
-                    return None
-                specifiers.append((found.group(1), found.group(2), bool(found.group(3))))
-            return cls(text, implementation, specifiers=tuple(specifiers))
+            specifiers = [_parse_specifier(part.strip()) for part in word.split(",")]
+            known = tuple(specifier for specifier in specifiers if specifier is not None)
+            if len(known) != len(specifiers):
+                return None
+            return cls(text, implementation, specifiers=known)
         number, plus, variant = word.partition("+")
         if not plus:
-            number, variant = re.fullmatch(r"(.*?)(t?d?)", word).groups()  # type: ignore[union-attr]
+            number = word.rstrip("dt")
+            variant = word[len(number) :]
         version = _parse_release(number)
-        if version is None or not number or variant not in _VARIANT_WORDS or (plus and not variant):
+        if version is None or variant not in _VARIANT_WORDS or (plus and not variant):
             return None
         return cls(text, implementation, *version, variant=_VARIANT_WORDS[variant])
 
@@ -128,20 +142,15 @@ class Request:
         target = key.target
         return (
             self.implementation in ("", key.implementation)
-            and (bool(self.implementation) or self._plain(key))
             and numbers[: len(self.release)] == self.release
             and (not self.names_patch or self.prerelease == version.prerelease)
             and (not self.prerelease or self.prerelease == version.prerelease)
-            and all(_holds(version, *specifier) for specifier in self.specifiers)
+            and all(_holds(version, specifier) for specifier in self.specifiers)
             and self.variant in (None, key.variant)
             and self.os in ("", target.os)
             and self.arch in ("", target.arch)
             and self.libc in ("", target.libc)
         )
-
-    def _plain(self, key: BuildKey) -> bool:
-        """A bare version means CPython; ``any`` and partial keys mean every implementation."""
-        return key.implementation == "cpython" or not (self.release or self.specifiers)
 
     def choose(self, keys: Iterable[BuildKey]) -> list[BuildKey]:
         """Those of ``keys`` that match; prereleases only if asked for or if nothing else matches.
@@ -149,7 +158,7 @@ class Request:
         ``latest`` keeps the newest version alone.
         """
         found = [key for key in keys if self.matches(key)]
-        asked = self.prerelease or any(_has_prerelease(text) for _, text, _ in self.specifiers)
+        asked = self.prerelease or any(each.prerelease for each in self.specifiers)
         final = [key for key in found if not key.version.prerelease]
         chosen = found if asked or not final else final
         if self.latest and chosen:
@@ -159,11 +168,13 @@ class Request:
 
 
 def _parse_release(number: str) -> tuple[tuple[int, ...], str] | None:
-    if not number:
-        return (), ""
     compact = _COMPACT.fullmatch(number)
     if compact:
         return (int(compact.group(1)), int(compact.group(2))), ""
+    return _parse_numbers(number)
+
+
+def _parse_numbers(number: str) -> tuple[tuple[int, ...], str] | None:
     found = _RELEASE.fullmatch(number)
     if not found:
         return None
@@ -173,22 +184,30 @@ def _parse_release(number: str) -> tuple[tuple[int, ...], str] | None:
     return release, f"{found.group(4)}{int(found.group(5))}" if found.group(4) else ""
 
 
-def _has_prerelease(text: str) -> bool:
-    return not text.replace(".", "").isdigit()
+def _parse_specifier(text: str) -> Specifier | None:
+    found = _SPECIFIER.fullmatch(text)
+    version = _parse_numbers(found.group(2)) if found else None
+    if found is None or version is None:
+        return None
+    operator, wildcard = found.group(1), bool(found.group(3))
+    release, prerelease = version
+    if wildcard and (operator not in ("==", "!=") or prerelease):
+        return None
+    if operator == "~=" and len(release) < 2:
+        return None
+    return Specifier(operator, release, prerelease, wildcard)
 
 
-def _holds(version: Version, operator: str, text: str, wildcard: bool) -> bool:
-    """One specifier of the version specification (PEP 440), for versions that Pythons have."""
-    parsed = _parse_release(text)
-    release, prerelease = parsed or ((), "")
-    numbers = (version.major, version.minor, version.patch)
-    same_start = numbers[: len(release)] == release
+def _holds(version: Version, specifier: Specifier) -> bool:
+    """Whether ``version`` is within ``specifier``, for versions that Pythons have."""
+    operator, release, prerelease, wildcard = specifier
+    numbers = _numbers(version)
     if wildcard:
-        return same_start == (operator == "==")
+        return (numbers[: len(release)] == release) == (operator == "==")
     major, minor, patch = (*release, 0, 0)[:3]
     bound = Version(major, minor, patch, prerelease)
     if operator == "~=":
-        return version >= bound and numbers[: max(len(release) - 1, 1)] == release[:-1]
+        return version >= bound and numbers[: len(release) - 1] == release[:-1]
     if operator == "<" and not prerelease and version.prerelease and numbers == _numbers(bound):
         # PEP 440: 3.13.0rc1 is not what "<3.13" asks for.
         return False

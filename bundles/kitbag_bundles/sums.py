@@ -51,6 +51,11 @@ def parse(data: bytes, name: str = MEMBER) -> dict[str, str]:
     return digests
 
 
+def is_signature(member: str) -> bool:
+    """Whether ``member`` has a name that is reserved for signatures of ``SHA256SUMS``."""
+    return member.startswith(SIGNATURE_PREFIX) and "/" not in member
+
+
 def is_unlisted(member: str) -> bool:
     """Whether ``member`` is one of those that ``SHA256SUMS`` cannot list: itself, signatures."""
-    return member == MEMBER or member.startswith(SIGNATURE_PREFIX)
+    return member == MEMBER or is_signature(member)

@@ -16,6 +16,8 @@ from kitbag_bundles.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kitbag_bundles.archives.readahead import Readahead
+
 __all__ = ["SUFFIXES", "Archive", "Member", "archive_suffix", "open_archive"]
 
 SUFFIXES = (".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2", ".zip", ".7z")
@@ -30,8 +32,11 @@ class Archive:
     archive, :class:`DoesNotFit` for a form that this Python can't decode.
     """
 
-    def __init__(self, members: Iterator[tuple[Member, Iterator[Any]]]) -> None:
+    def __init__(
+        self, members: Iterator[tuple[Member, Iterator[Any]]], ahead: Readahead | None = None
+    ) -> None:
         self._members = members
+        self._ahead = ahead
 
     def __enter__(self) -> Archive:
         return self
@@ -42,8 +47,15 @@ class Archive:
     def __iter__(self) -> Iterator[tuple[Member, Iterator[Any]]]:
         return self._members
 
+    def start(self) -> None:
+        """Begin to decompress, a bounded way ahead of the first member that is asked for."""
+        if self._ahead is not None:
+            self._ahead.start()
+
     def close(self) -> None:
         """Stop reading, and end the thread that decompresses."""
+        if self._ahead is not None:
+            self._ahead.close()
         close = getattr(self._members, "close", None)
         if close is not None:
             close()
@@ -80,5 +92,5 @@ def open_archive(stream: BinaryIO, filename: str, *, tar_digest: Any = None) -> 
     from kitbag_bundles.archives.readahead import Readahead
     from kitbag_bundles.archives.tar import tar_members
 
-    chunks = decompressed(stream, filename, suffix, tar_digest)
-    return Archive(tar_members(Readahead(chunks), filename))
+    ahead = Readahead(decompressed(stream, filename, suffix, tar_digest))
+    return Archive(tar_members(ahead, filename), ahead)

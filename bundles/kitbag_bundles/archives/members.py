@@ -9,6 +9,9 @@ from kitbag_bundles.errors import ArchiveError
 BOMB_RATIO = 200
 """No archive of a Python swells so much: the best of them shrink to a twelfth."""
 BOMB_FLOOR = 256 * 1024 * 1024
+_LONGEST_PART = 255
+_LONGEST_PATH = 4095
+"""Bytes; NAME_MAX and PATH_MAX of Linux, and nobody allows more."""
 
 
 class Member(NamedTuple):
@@ -43,7 +46,18 @@ def normal_path(path: str, filename: str) -> str:
         raise ArchiveError(
             f"{filename}: member {path!r} has a forbidden name; do not use this archive"
         )
+    # A character takes four bytes at most, so most names need no second look.
+    if len(path) > _LONGEST_PART // 4 and _is_too_long(path):
+        raise ArchiveError(
+            f"{filename}: the name of member {path[:60]!r}... is longer than file systems take; "
+            "do not use this archive"
+        )
     return path
+
+
+def _is_too_long(path: str) -> bool:
+    raw = path.encode("utf-8", "surrogateescape")
+    return len(raw) > _LONGEST_PATH or max(map(len, raw.split(b"/"))) > _LONGEST_PART
 
 
 def check_link(path: str, target: str, filename: str) -> None:
@@ -57,9 +71,8 @@ def check_link(path: str, target: str, filename: str) -> None:
     ups = 0
     while ups < len(parts) and parts[ups] == "..":
         ups += 1
-    if not target or target.startswith("/") or "\0" in target or ".." in parts[ups:]:
-        ups = len(path)
-    if ups > path.count("/"):
+    absurd = not path or not target or target.startswith("/") or "\0" in target
+    if absurd or ".." in parts[ups:] or ups > path.count("/"):
         raise ArchiveError(
             f"{filename}: the link {path!r} points to {target!r}, out of its tree; "
             "do not use this archive"

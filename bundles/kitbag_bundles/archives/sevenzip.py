@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kitbag_bundles.archives.members import Member, check_growth, check_link, normal_path
-from kitbag_bundles.errors import ArchiveError, DoesNotFit
+from kitbag_bundles.errors import ArchiveError, DoesNotFit, KitbagError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -28,13 +28,11 @@ def sevenzip_members(stream: BinaryIO, filename: str) -> Iterator[tuple[Member, 
     """
     try:
         import py7zr
-        from py7zr.exceptions import ArchiveError as SevenZipError
     except ImportError:
         raise DoesNotFit(
             f"{filename}: .7z needs the py7zr package beside this Python; "
             "or pack the build as .tar.gz"
         ) from None
-    errors = (SevenZipError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError)
     packed_size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     try:
@@ -45,13 +43,21 @@ def sevenzip_members(stream: BinaryIO, filename: str) -> Iterator[tuple[Member, 
             files, folders = _index(archive, packed_size, filename)
             for folder in folders:
                 yield folder, iter(())
-            events = _events(archive, len(files))
+            events = _events(archive, len(files), filename)
             try:
                 yield from _pulled(events, files, filename)
             finally:
                 events.close()
-    except errors as error:
-        raise ArchiveError(f"{filename}: damaged archive ({error}); fetch it again") from None
+    except Exception as error:  # noqa: BLE001  # see there
+        raise _refusal(error, filename) from None
+
+
+def _refusal(error: BaseException, filename: str) -> BaseException:
+    """What to raise for ``error``; on a damaged archive py7zr and its decoders raise anything."""
+    of_the_system = isinstance(error, OSError) and error.errno is not None
+    if of_the_system or isinstance(error, (KitbagError, MemoryError)):
+        return error
+    return ArchiveError(f"{filename}: damaged archive ({error}); fetch it again")
 
 
 def _index(archive: Any, packed_size: int, filename: str) -> tuple[dict[str, Member], list[Member]]:
@@ -80,7 +86,7 @@ def _index(archive: Any, packed_size: int, filename: str) -> tuple[dict[str, Mem
     return files, folders
 
 
-def _events(archive: Any, count: int) -> Generator[Any, None, None]:
+def _events(archive: Any, count: int, filename: str) -> Generator[Any, None, None]:
     """Run the extraction; yield ``str`` for the start of a member and ``bytes`` for its data."""
     if not count:
         return
@@ -90,7 +96,7 @@ def _events(archive: Any, count: int) -> Generator[Any, None, None]:
     try:
         while (event := hub.queue.get()) is not None:
             if isinstance(event, BaseException):
-                raise event
+                raise _refusal(event, filename)
             yield event
     finally:
         hub.stopped.set()

@@ -103,6 +103,8 @@ class _Reader:
             check_link(path, target, self._filename)
         elif shape == "h":
             target = normal_path(target, self._filename)
+            if not target:
+                raise self._bad(f"member {path!r} is a hard link to nothing")
         else:
             target = ""
         if not path and shape != "d":

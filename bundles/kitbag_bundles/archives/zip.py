@@ -6,6 +6,7 @@ The standard library's :mod:`zipfile` reads them; what it does not mind but kitb
 
 from __future__ import annotations
 
+import contextlib
 import stat
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,23 +20,35 @@ if TYPE_CHECKING:
 
 _LONGEST_LINK = 4096
 _UNIX = 3
+_METHODS = (0, 8)
+"""Stored and deflated (APPNOTE 4.4.5); upstream knows no other."""
 
 
 def zip_members(stream: BinaryIO, filename: str) -> Iterator[tuple[Member, Iterator[Any]]]:
     """Yield the members in the order of their data; raises :class:`ArchiveError`."""
     import zipfile
+
+    with _refusing(filename), zipfile.ZipFile(stream) as archive:
+        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        total = sum(info.file_size for info in infos)
+        packed = sum(info.compress_size for info in infos)
+        check_growth(total, packed, filename)
+        for info in infos:
+            member = _member(archive, info, filename)
+            yield member, _data(archive, info, filename) if member.kind == "f" else iter(())
+
+
+@contextlib.contextmanager
+def _refusing(filename: str) -> Iterator[None]:
+    """Turn what zipfile and the decoders raise into :class:`ArchiveError`."""
+    import struct
+    import zipfile
     import zlib
 
+    errors = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError)
     try:
-        with zipfile.ZipFile(stream) as archive:
-            infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
-            total = sum(info.file_size for info in infos)
-            packed = sum(info.compress_size for info in infos)
-            check_growth(total, packed, filename)
-            for info in infos:
-                member = _member(archive, info, filename)
-                yield member, _data(archive, info) if member.kind == "f" else iter(())
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OverflowError) as error:
+        yield
+    except (*errors, ValueError, struct.error) as error:
         raise ArchiveError(f"{filename}: damaged archive ({error}); fetch it again") from None
 
 
@@ -46,6 +59,11 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, filename: str) -> M
     if info.flag_bits & 0x1:
         raise ArchiveError(
             f"{filename}: member {path!r} is encrypted; unpack and repack it plainly"
+        )
+    if info.compress_type not in _METHODS:
+        raise ArchiveError(
+            f"{filename}: member {path!r} is packed by the method {info.compress_type}; "
+            "repack it stored or deflated"
         )
     if mode & 0o7000:
         raise ArchiveError(f"{filename}: member {path!r} has a setuid, setgid or sticky bit")
@@ -65,7 +83,13 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, filename: str) -> M
     return Member(path, "f", stat.S_IMODE(mode) or 0o644, info.file_size, "")
 
 
-def _data(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    with archive.open(info) as source:
+def _data(archive: zipfile.ZipFile, info: zipfile.ZipInfo, filename: str) -> Iterator[bytes]:
+    # Its errors show where the data is consumed, which is not inside of zip_members.
+    with _refusing(filename), archive.open(info) as source:
+        left = info.file_size
         while chunk := source.read(CHUNK_SIZE):
+            left -= len(chunk)
             yield chunk
+        if left:
+            # zipfile does not mind data that ends before the size that its directory gives.
+            raise EOFError(f"member {info.filename!r} is shorter than announced")

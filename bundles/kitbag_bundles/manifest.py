@@ -1,0 +1,327 @@
+"""The manifest: what a bundle holds, as frozen data, and its reading from TOML.
+
+Writing the TOML text is the packer's business; :func:`to_table` gives it the table. What is checked
+here is the manifest against itself; :mod:`kitbag_bundles.bundle` holds it against the members.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kitbag_bundles import __version__, toml
+from kitbag_bundles.errors import BundleError, UnsupportedFormat
+from kitbag_bundles.keys import BuildKey
+from kitbag_bundles.members import MANIFEST as MEMBER
+from kitbag_bundles.names import check_member_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 1
+ABILITIES: frozenset[str] = frozenset()
+"""What ``requires`` may name. Format 1 begins with nothing."""
+VERBATIM = "verbatim"
+ENCODINGS = (VERBATIM,)
+
+_HEX = frozenset("0123456789abcdef")
+_MAX_SIZE = 2**63 - 1
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Where the archive of a build is, and how."""
+
+    encoding: str
+    """``verbatim``: the member is the upstream archive, byte for byte."""
+    member: str
+    """The member's name, ``archives/<file name>``."""
+    top: str
+    """The archive's folder that is stripped, ``python`` or ``python/install``; may be empty."""
+    size: int
+    """Bytes of the member."""
+    sha256: str
+    """SHA-256 of the member in hex."""
+    tar_sha256: str
+    """SHA-256 of the uncompressed tar in hex; empty where the archive is no tar."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What the target must have; an empty text where nothing is needed or it is not applicable."""
+
+    interpreter: str
+    """The ELF program interpreter."""
+    glibc: str
+    """Least version of glibc, ``2.17``."""
+    libraries: tuple[str, ...]
+    """Shared libraries outside the tree, beyond the C library."""
+    cpu: str
+    """``x86-64``, ``x86-64-v3``, …"""
+    os: str
+    """Least version of macOS or Windows."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One Python runtime of the bundle."""
+
+    key: BuildKey
+    implementation: str
+    version: str
+    release: str
+    """The distribution's release: ``20260101``, PyPy's ``7.3.19``."""
+    flavor: str
+    """``install_only_stripped``, …; what upstream calls this kind of archive."""
+    url: str
+    """The canonical upstream address; empty for an archive that kitbag made."""
+    unpacked_size: int
+    """Bytes of all files of the tree."""
+    files: int
+    """Number of paths in the contents list, directories and links included."""
+    longest_path: int
+    """Bytes of the longest path of the tree."""
+    case_collisions: bool
+    """Whether two paths differ only in case."""
+    payload: Payload
+    needs: Needs
+
+    @property
+    def contents_member(self) -> str:
+        """The name of the member that holds this build's contents list."""
+        return f"contents/{self.key}.tsv"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole manifest."""
+
+    format: int
+    requires: tuple[str, ...]
+    name: str
+    version: str
+    kitbag: str
+    """The version of kitbag that made the bundle."""
+    builds: tuple[Build, ...]
+
+    def build(self, key: BuildKey) -> Build | None:
+        """The build with this key, if there is one."""
+        return next((build for build in self.builds if build.key == key), None)
+
+
+def parse(text: str) -> Manifest:
+    """Read a manifest.
+
+    Raises :class:`UnsupportedFormat` for a bundle that needs a newer kitbag, and
+    :class:`BundleError` for everything that is missing, of the wrong type or contradicts itself.
+    Unknown keys are ignored.
+    """
+    try:
+        document = toml.loads(text)
+    except ValueError as error:
+        raise BundleError(f"{MEMBER} is not TOML: {error}") from None
+    table = _Table(document, MEMBER)
+    _check_abilities(table)
+    bundle = table.table("bundle")
+    builds = tuple(_parse_build(each) for each in table.tables("build"))
+    keys = [build.key for build in builds]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise BundleError(f"{MEMBER} has two builds with the key {key}")
+    return Manifest(
+        format=FORMAT,
+        requires=table.texts("requires"),
+        name=bundle.text("name", empty=False),
+        version=bundle.text("version"),
+        kitbag=bundle.text("kitbag", empty=False),
+        builds=builds,
+    )
+
+
+def to_table(manifest: Manifest) -> dict[str, Any]:
+    """The manifest as plain tables, in the order and with the names of the TOML text."""
+    return {
+        "format": manifest.format,
+        "requires": list(manifest.requires),
+        "bundle": {
+            "name": manifest.name,
+            "version": manifest.version,
+            "kitbag": manifest.kitbag,
+        },
+        "build": [_build_table(build) for build in manifest.builds],
+    }
+
+
+def _build_table(build: Build) -> dict[str, Any]:
+    return {
+        "key": str(build.key),
+        "implementation": build.implementation,
+        "version": build.version,
+        "release": build.release,
+        "flavor": build.flavor,
+        "url": build.url,
+        "unpacked-size": build.unpacked_size,
+        "files": build.files,
+        "longest-path": build.longest_path,
+        "case-collisions": build.case_collisions,
+        "payload": {
+            "encoding": build.payload.encoding,
+            "member": build.payload.member,
+            "top": build.payload.top,
+            "size": build.payload.size,
+            "sha256": build.payload.sha256,
+            "tar-sha256": build.payload.tar_sha256,
+        },
+        "needs": {
+            "interpreter": build.needs.interpreter,
+            "glibc": build.needs.glibc,
+            "libraries": list(build.needs.libraries),
+            "cpu": build.needs.cpu,
+            "os": build.needs.os,
+        },
+    }
+
+
+def _check_abilities(table: _Table) -> None:
+    """Refuse what a newer kitbag made, before anything else can look wrong."""
+    maker = "a newer kitbag"
+    advice = "use a newer kitbag"
+    bundle = table.values.get("bundle")
+    version = bundle.get("kitbag") if isinstance(bundle, dict) else None
+    if isinstance(version, str) and version and len(version) <= 40 and version.isprintable():
+        maker = f"kitbag {version}"
+        advice = f"use kitbag >= {version}"
+    number = table.number("format")
+    if number > FORMAT:
+        raise UnsupportedFormat(
+            f"the bundle was made by {maker} in format {number};"
+            f" this is kitbag {__version__}, which reads format {FORMAT}: {advice}"
+        )
+    if number != FORMAT:
+        raise BundleError(f"{MEMBER} has the format {number}, which never existed")
+    unknown = [ability for ability in table.texts("requires") if ability not in ABILITIES]
+    if unknown:
+        raise UnsupportedFormat(
+            f"the bundle was made by {maker} and requires {', '.join(unknown)},"
+            f" which this kitbag {__version__} does not know: {advice}"
+        )
+
+
+def _parse_build(table: _Table) -> Build:
+    text = table.text("key")
+    key = BuildKey.try_parse(text)
+    if key is None or str(key) != text:
+        raise BundleError(f"{MEMBER}: {text!r} is not a build key")
+    table.where = f"{MEMBER}: build {text}"
+    build = Build(
+        key=key,
+        implementation=table.text("implementation"),
+        version=table.text("version"),
+        release=table.text("release"),
+        flavor=table.text("flavor"),
+        url=table.text("url"),
+        unpacked_size=table.number("unpacked-size"),
+        files=table.number("files"),
+        longest_path=table.number("longest-path"),
+        case_collisions=table.flag("case-collisions"),
+        payload=_parse_payload(table.table("payload")),
+        needs=_parse_needs(table.table("needs")),
+    )
+    if build.implementation != key.implementation or build.version != str(key.version):
+        raise BundleError(f"{table.where} gives an implementation or version that is not its key's")
+    return build
+
+
+def _parse_payload(table: _Table) -> Payload:
+    encoding = table.text("encoding", empty=False)
+    if encoding not in ENCODINGS:
+        raise UnsupportedFormat(
+            f"{table.where} has the encoding {encoding!r}, which this kitbag {__version__}"
+            " does not know: use a newer kitbag"
+        )
+    member = table.text("member")
+    check_member_name(member)
+    folder, _, name = member.partition("/")
+    if folder != "archives" or not name or "/" in name:
+        raise BundleError(f"{table.where} has a member that is not archives/<file name>")
+    top = table.text("top")
+    if top and any(part in ("", ".", "..") for part in top.split("/")):
+        raise BundleError(f"{table.where} has a top folder that is not a relative, normal path")
+    return Payload(
+        encoding=encoding,
+        member=member,
+        top=top,
+        size=table.number("size"),
+        sha256=table.digest("sha256"),
+        tar_sha256=table.digest("tar-sha256", empty=True),
+    )
+
+
+def _parse_needs(table: _Table) -> Needs:
+    return Needs(
+        interpreter=table.text("interpreter"),
+        glibc=table.text("glibc"),
+        libraries=table.texts("libraries"),
+        cpu=table.text("cpu"),
+        os=table.text("os"),
+    )
+
+
+class _Table:
+    """A TOML table whose values are asked for by type; a wrong one is a :class:`BundleError`."""
+
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self.values = values
+        self.where = where
+
+    def _get(self, name: str, kind: type[_T], called: str) -> _T:
+        value = self.values.get(name)
+        # A bool is an int to Python, and never to TOML.
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            problem = "misses" if value is None else "has the wrong type for"
+            raise BundleError(f"{self.where} {problem} {name!r}, which is {called}")
+        return value
+
+    def _check_text(self, name: str, value: str) -> str:
+        # Texts end up on terminals and in reports: no control characters, no bidirectional tricks.
+        if not value.isprintable():
+            raise BundleError(f"{self.where} has a character in {name!r} that cannot be printed")
+        return value
+
+    def text(self, name: str, *, empty: bool = True) -> str:
+        value = self._check_text(name, self._get(name, str, "a text"))
+        if not value and not empty:
+            raise BundleError(f"{self.where} has an empty {name!r}")
+        return value
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        values: list[Any] = self._get(name, list, "a list of texts")
+        if not all(isinstance(value, str) for value in values):
+            raise BundleError(f"{self.where} has something in {name!r} that is not a text")
+        return tuple(self._check_text(name, value) for value in values)
+
+    def number(self, name: str) -> int:
+        value = self._get(name, int, "a whole number")
+        if not 0 <= value <= _MAX_SIZE:
+            raise BundleError(f"{self.where} has a number in {name!r} that is out of range")
+        return value
+
+    def flag(self, name: str) -> bool:
+        return self._get(name, bool, "true or false")
+
+    def digest(self, name: str, *, empty: bool = False) -> str:
+        value = self._get(name, str, "a SHA-256 in hex")
+        if not (value == "" and empty) and (len(value) != 64 or not _HEX.issuperset(value)):
+            raise BundleError(f"{self.where} has no SHA-256 in lower-case hex in {name!r}")
+        return value
+
+    def table(self, name: str) -> _Table:
+        values: dict[str, Any] = self._get(name, dict, "a table")
+        return _Table(values, f"{self.where}: [{name}]" if self.where == MEMBER else self.where)
+
+    def tables(self, name: str) -> list[_Table]:
+        values: Any = self.values.get(name, [])
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            raise BundleError(f"{self.where} has a {name!r} that is not a list of tables")
+        return [_Table(value, f"{self.where}: [[{name}]]") for value in values]

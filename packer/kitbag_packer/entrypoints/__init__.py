@@ -1,0 +1,1 @@
+"""The texts that start kitbag on the target: data for the packer, never imported by it."""

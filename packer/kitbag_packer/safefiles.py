@@ -1,0 +1,86 @@
+"""New files that survive a pulled plug, and plain words for what a file system refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING, BinaryIO
+
+from kitbag_bundles.errors import FileSystemError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def check_space(target: str, size: int) -> None:
+    """Refuse at once what would fail after minutes of copying."""
+    folder = os.path.dirname(target)
+    try:
+        free = shutil.disk_usage(folder).free
+    except FileNotFoundError:
+        raise UsageError(f"cannot write {target}: there is no folder {folder}") from None
+    except OSError as error:
+        raise FileSystemError(f"cannot write {target}: {error.strerror}") from None
+    if free < size:
+        raise FileSystemError(
+            f"cannot write {target}: it needs {size} bytes and {folder} has {free} left"
+        )
+
+
+def discard(path: str) -> None:
+    """Remove what an interrupted run left, if it left anything."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def create(path: str) -> BinaryIO:
+    """A file that was not there before, unbuffered."""
+    return open(path, "xb", buffering=0)
+
+
+def write_all(output: BinaryIO, data: bytes | memoryview) -> None:
+    """Write everything; a single call may write less."""
+    view = memoryview(data)
+    while view:
+        view = view[output.write(view) :]
+
+
+def flush(output: BinaryIO) -> None:
+    """To the drive, and out of the cache, so that a later read comes from the drive."""
+    os.fsync(output.fileno())
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(output.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def flush_folder(path: str) -> None:
+    """Make names in the folder last; file systems and systems without that are left in peace."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def clear_errors(target: str) -> Iterator[None]:
+    """Turn what the system says while ``target`` is written into one clear line."""
+    advice = {
+        errno.ENOSPC: "free some space or write elsewhere",
+        errno.EDQUOT: "free some space or write elsewhere",
+        errno.EFBIG: "its file system cannot hold a file that large; split it into volumes",
+        errno.EROFS: "write elsewhere",
+        errno.EACCES: "write elsewhere, or ask for permission",
+        errno.EPERM: "write elsewhere, or ask for permission",
+    }
+    try:
+        yield
+    except OSError as error:
+        hint = advice.get(error.errno or 0, "check the drive")
+        message = f"cannot write {target}: {error.strerror or error}; {hint}"
+        raise FileSystemError(message) from error

@@ -106,6 +106,11 @@ class Bundle:
         return self._container.size
 
     @property
+    def promised(self) -> str:
+        """The SHA-256 that the file's own comment promises, in hex; empty for a folder."""
+        return self._container.promised
+
+    @property
     def digests(self) -> dict[str, str]:
         """What ``SHA256SUMS`` says: member name to SHA-256 in hex."""
         return dict(self._sums)

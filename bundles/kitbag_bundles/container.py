@@ -57,6 +57,11 @@ class Container(Protocol):
         """Bytes of the shell header, a multiple of 4096; 0 where there is none."""
         ...
 
+    @property
+    def promised(self) -> str:
+        """The SHA-256 in a file's own comment, in hex; empty for a folder."""
+        ...
+
     def names(self) -> tuple[str, ...]:
         """The names of all members, in the container's order."""
         ...

@@ -27,6 +27,7 @@ class DirectoryContainer:
     """A bundle that is a folder."""
 
     header_size = 0
+    promised = ""
 
     def __init__(self, path: str) -> None:
         """List the files; raises as :func:`kitbag_bundles.container.open_container` does."""

@@ -11,6 +11,7 @@ All of this happens under the root's lock.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from kitbag_bundles.keys import BuildKey
 from kitbag_installer.roots import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from kitbag_installer.roots import Root
 
 _JOURNAL = f"{SCRATCH_PREFIX}journal-"
@@ -49,6 +52,19 @@ def retire(root: Root, key: BuildKey) -> str:
     trash = root.scratch("trash")
     os.rename(root.install_path(key), trash)
     return trash
+
+
+@contextlib.contextmanager
+def swept(root: Root) -> Iterator[None]:
+    """Sweep before the work, and after it if it ends early; raises :class:`OSError`."""
+    sweep(root)
+    try:
+        yield
+    except BaseException:
+        # Whatever ended the work is what has to be told; the next run sweeps as well.
+        with contextlib.suppress(OSError):
+            sweep(root)
+        raise
 
 
 def sweep(root: Root) -> int:

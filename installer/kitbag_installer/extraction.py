@@ -9,78 +9,39 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from kitbag_bundles.archives import Member, archive_suffix, open_archive
+from kitbag_bundles.archives.members import check_link
 from kitbag_bundles.errors import ArchiveError, DigestMismatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from kitbag_bundles.archives import Member
     from kitbag_bundles.contents import Entry
-    from kitbag_bundles.manifest import Build
-    from kitbag_bundles.reporting import Progress
+    from kitbag_installer.payloads import PayloadReader
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-_HASH_PIECE = 1024 * 1024
 
 
 def extract_build(
-    build: Build,
+    payload: PayloadReader,
     entries: Sequence[Entry],
-    payload: BinaryIO,
     destination: str,
-    progress: Progress,
     keep: Collection[str] = (),
 ) -> dict[str, bytes]:
     """Unpack ``payload`` into ``destination``, a directory that does not exist yet.
 
-    ``progress`` advances by compressed bytes. Returns the bytes of the files named in ``keep``, by
-    path. Raises :class:`ArchiveError` or :class:`DigestMismatch` (the archive is not what the
-    manifest and the contents list promise), or :class:`OSError` from the file system; what was
-    written by then stays, for the caller to remove.
+    Returns the bytes of the files named in ``keep``, by path. Raises :class:`ArchiveError` or
+    :class:`DigestMismatch` (the archive is not what the manifest and the contents list promise),
+    or :class:`OSError` from the file system; what was written by then stays, for the caller to
+    remove.
     """
-    name = build.payload.member.rpartition("/")[2]
-    source = _HashingSource(payload, progress)
-    if archive_suffix(name) in (".zip", ".7z"):
-        # These are read from their end, so the digest takes a pass of its own before that.
-        while source.read(_HASH_PIECE):
-            pass
-        source.check(build, name)
-        payload.seek(0)
-        stream: Any = payload
-    else:
-        stream = source
-    tree = _Tree(destination, entries, name, keep)
-    with open_archive(stream, name) as archive:
-        tree.fill(archive, build.payload.top)
-    if stream is source:
-        source.check(build, name)
+    tree = _Tree(destination, entries, payload.name, keep)
+    tree.fill(payload, payload.top)
+    payload.check()
     tree.finish()
     return tree.kept
-
-
-class _HashingSource:
-    """Hashes what is read of a payload; runs in the decompressing thread."""
-
-    def __init__(self, payload: BinaryIO, progress: Progress) -> None:
-        self._payload = payload
-        self._progress = progress
-        self._hash = hashlib.sha256()
-
-    def read(self, size: int) -> bytes:
-        data = self._payload.read(size)
-        self._hash.update(data)
-        self._progress.advance(len(data))
-        return data
-
-    def check(self, build: Build, name: str) -> None:
-        found = self._hash.hexdigest()
-        if found != build.payload.sha256:
-            raise DigestMismatch(
-                f"{name}: its sha256 is {found} and not {build.payload.sha256}; "
-                "the bundle is damaged, copy it again"
-            )
 
 
 class _Tree:
@@ -104,13 +65,13 @@ class _Tree:
             if entry.kind == "d":
                 self._make_directory(f"{path}/{entry.path}", entry.mode)
 
-    def fill(self, members: Any, top: str) -> None:
+    def fill(self, members: PayloadReader, top: str) -> None:
         inside = f"{top}/" if top else ""
         for member, chunks in members:
             path = member.path
             if path.startswith(inside):
                 path = path[len(inside) :]
-            elif path == top or f"{top}/".startswith(f"{path}/") or "/" in top:
+            elif not path or f"{top}/".startswith(f"{path}/") or "/" in top:
                 # The stripped folders themselves, and what lies beside the tree in full archives.
                 continue
             else:
@@ -176,6 +137,8 @@ class _Tree:
             if entry.kind != "d" and path not in self._seen:
                 raise self._bad(f"{path!r} is in the contents list and not in the archive")
             if entry.kind == "l":
+                # Inside of the archive's top folder is not yet inside of the build.
+                check_link(path, entry.target, self._name)
                 os.symlink(entry.target, f"{self._path}/{path}")
             elif entry.kind == "h":
                 _hard_link(f"{self._path}/{entry.target}", f"{self._path}/{path}", entry.mode)

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kitbag_installer.roots import Root
+
+
+_BESIDE = re.compile(r".\.kitbag-file-[0-9a-f]{12}$")
 
 
 def replace_file(root: Root, path: str, data: bytes, mode: int) -> None:
@@ -30,6 +34,17 @@ def replace_file(root: Root, path: str, data: bytes, mode: int) -> None:
 def replace_link(root: Root, target: str, path: str) -> None:
     """Make ``path`` a symbolic link to ``target``; raises :class:`OSError`."""
     _replace(root, path, lambda scratch: os.symlink(target, scratch))
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove what runs that were cut short left beside the places in ``folder``."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return
+    for name in names:
+        if _BESIDE.search(name):
+            os.unlink(os.path.join(folder, name))
 
 
 def _replace(root: Root, path: str, make: Callable[[str], None]) -> None:

@@ -42,6 +42,9 @@ _LEVEL_FLAGS = {
 """Flags of /proc/cpuinfo for each level; x86-64 psABI, table "Micro-Architecture Levels"."""
 
 
+_LONGEST_NAME = 4096
+
+
 @dataclass(frozen=True)
 class Host:
     """The machine this runs on. ``libc_version`` is empty where it could not be told."""
@@ -101,7 +104,7 @@ def elf_interpreter(path: str) -> str:
     try:
         with open(path, "rb") as file:
             head = file.read(64)
-            if head[:4] != b"\x7fELF":
+            if head[:4] != b"\x7fELF" or len(head) < 64:
                 return ""
             order = "<" if head[5] == 1 else ">"
             if head[4] == 2:
@@ -118,8 +121,9 @@ def elf_interpreter(path: str) -> str:
                         (fields[2], fields[5]) if head[4] == 2 else (fields[1], fields[4])
                     )
                     file.seek(start)
-                    return file.read(length).rstrip(b"\0").decode("ascii", "replace")
-    except (OSError, struct.error):
+                    name = file.read(min(length, _LONGEST_NAME))
+                    return name.partition(b"\0")[0].decode("ascii", "replace")
+    except (OSError, OverflowError, ValueError, struct.error):
         pass
     return ""
 

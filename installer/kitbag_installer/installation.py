@@ -7,12 +7,11 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import KitbagError, file_system_error
+from kitbag_bundles.errors import FileSystemError, KitbagError, file_system_error
 from kitbag_bundles.layout import executable
 from kitbag_installer import commit, launcher, links
 from kitbag_installer.locks import locked
-from kitbag_installer.receipts import has_receipt
-from kitbag_installer.rewriting import check_home
+from kitbag_installer.rewriting.prefix import check_home
 from kitbag_installer.selection import select_builds
 from kitbag_installer.staging import StagingOptions, stage_build
 from kitbag_installer.workers import run_side_by_side
@@ -60,7 +59,7 @@ class InstallResult:
     root: Root
     builds: list[BuildResult]
     minor_links: dict[str, str] = field(default_factory=dict)
-    bin_links: tuple[str, ...] = ()
+    bin_links: dict[str, str] = field(default_factory=dict)
     refused_names: tuple[str, ...] = ()
     command: str = ""
 
@@ -92,13 +91,13 @@ def install_builds(
         bundle.contents(build)
     root.prepare()
     with locked(root, reporter):
-        commit.sweep(root)
         try:
-            links.prune_links(root)
-            results = _install_missing(bundle, builds, root, options, reporter)
-            done = InstallResult(root, results)
-            if any(result.error is None for result in results):
-                _connect(done, pyz, options)
+            with commit.swept(root):
+                links.prune_links(root)
+                results = _install_missing(bundle, builds, root, options, reporter)
+                done = InstallResult(root, results)
+                if any(result.error is None for result in results):
+                    _connect(done, pyz, options)
         except OSError as error:
             raise file_system_error(error, root.path) from None
     return done
@@ -120,6 +119,8 @@ def _install_missing(
             results[build.key] = BuildResult(build, "present", place)
         else:
             missing.append((build, "reinstalled" if there else "installed"))
+    for build, _ in missing:
+        _check_place(root.install_path(build.key))
     staged = _stage_all(bundle, [build for build, _ in missing], root, options, reporter)
     if options.durable and missing:
         commit.flush(root)
@@ -133,6 +134,14 @@ def _install_missing(
             commit.put_in_place(root, build.key, tree)
         results[build.key] = result
     return [results[build.key] for build in builds]
+
+
+def _check_place(place: str) -> None:
+    """Other people's files are never replaced, even where nobody would look for one."""
+    if os.path.lexists(place) and not os.path.isdir(place):
+        raise FileSystemError(
+            f"{place}: something is there that is no build; move it away, then try again"
+        )
 
 
 def _stage_all(
@@ -184,4 +193,6 @@ def _connect(done: InstallResult, pyz: bytes, options: InstallOptions) -> None:
 
 def is_foreign(result: BuildResult) -> bool:
     """Whether a build that is present was put there by another tool."""
+    from kitbag_installer.receipts import has_receipt
+
     return result.action == "present" and not has_receipt(result.path)

@@ -13,13 +13,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from kitbag_installer.files import replace_file
+from kitbag_installer.trampolines import MARK
 
 if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
 PYZ = "kitbag.pyz"
 COMMAND = "kitbag"
-_MARK = "# Made by kitbag, which replaces it as it likes."
 _VERSION_FILE = "kitbag_bundles/__init__.py"
 
 
@@ -45,7 +45,7 @@ def write_command(root: Root, bin_dir: str, *, force: bool) -> str:
     present = _content(path)
     if present == text:
         return path
-    if present is not None and not force and _MARK.encode("ascii") not in present:
+    if present is not None and not force and MARK.encode("ascii") not in present:
         return ""
     os.makedirs(bin_dir, exist_ok=True)
     replace_file(root, path, text, 0o755)
@@ -65,12 +65,17 @@ def _script(root: Root) -> str:
     """The newest CPython comes last in the list, as far as a shell's sorting goes."""
     return f"""\
 #!/bin/sh
-{_MARK}
+{MARK}
 root={shlex.quote(root.path)}
 python=
 for found in "$root"/cpython-3.9.*/bin/python3 "$root"/cpython-3.[1-9][0-9].*/bin/python3; do
     [ -x "$found" ] && python=$found
 done
+if [ ! -d "$root" ]; then
+    echo "kitbag: $root is gone; if it was moved to NEW, mend it with" >&2
+    echo "  NEW/cpython-3.*/bin/python3 NEW/.kitbag/kitbag.pyz relocate" >&2
+    exit 5
+fi
 if [ -z "$python" ]; then
     echo "kitbag: no CPython 3.9 or newer is installed in $root; use the bundle instead" >&2
     exit 5
@@ -95,7 +100,7 @@ def _version(pyz: bytes) -> tuple[int, ...]:
     try:
         with zipfile.ZipFile(io.BytesIO(pyz)) as archive:
             text = archive.read(_VERSION_FILE).decode("utf-8")
-    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError):
+    except Exception:  # noqa: BLE001  # on a damaged file zipfile raises anything; any is newer
         return ()
     found = re.search(r'^__version__ = "([0-9.]+)', text, re.MULTILINE)
     return tuple(int(part) for part in found.group(1).split(".") if part) if found else ()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import FileSystemError
 from kitbag_bundles.layout import command_names, executable
-from kitbag_installer.files import replace_file, replace_link
+from kitbag_installer.files import remove_leftovers, replace_file, replace_link
+from kitbag_installer.trampolines import misled_by_links, trampoline_target, write_trampoline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +27,12 @@ _BIN_DIRS = "bin.json"
 
 @dataclass(frozen=True)
 class BinLinks:
-    """What came of the names in a bin directory; ``refused`` are other people's files."""
+    """What came of the names in a bin directory: each with what it leads to.
 
-    made: tuple[str, ...]
+    ``refused`` are other people's files.
+    """
+
+    made: dict[str, str]
     refused: tuple[str, ...]
 
 
@@ -76,39 +80,47 @@ def link_commands(
     """Make the names of ``keys`` in ``bin_dir``: ``python3.13``, with ``default`` the short ones.
 
     A name that is a link of ours goes to the highest patch; a dangling link is replaced; anything
-    else stays, and is told, unless ``force``. Raises :class:`FileSystemError`.
+    else stays, and is told, unless ``force``. Where a link would mislead the interpreter the name
+    is a small script instead. Raises :class:`FileSystemError`.
     """
     wanted: dict[str, str] = {}
     refused = []
     for key in sorted(keys, key=lambda key: key.order()):
         target = _command_target(root, key)
-        if target:
+        if os.path.exists(target):
             for name in command_names(key, default=default):
                 wanted[os.path.join(bin_dir, name)] = target
     for path in list(wanted):
         if not force and not _may_replace(root, path):
             refused.append(path)
             del wanted[path]
-    changed = {path: target for path, target in wanted.items() if _link_text(path) != target}
+    changed = {path: target for path, target in wanted.items() if _leads_to(path) != target}
     if changed:
         try:
             os.makedirs(bin_dir, exist_ok=True)
             remember_bin_dir(root, bin_dir)
+            misled = {target: misled_by_links(root, target) for target in {*changed.values()}}
             for path, target in changed.items():
-                replace_link(root, target, path)
+                make = write_trampoline if misled[target] else replace_link
+                make(root, target, path)
         except OSError as error:
             raise FileSystemError(
                 f"{bin_dir}: can't make links there ({error.strerror}); "
                 "the builds are installed; name another with --bin-dir, or --no-bin"
             ) from None
-    return BinLinks(tuple(wanted), tuple(refused))
+    return BinLinks(wanted, tuple(refused))
 
 
 def prune_links(root: Root) -> tuple[str, ...]:
-    """Remove the bin links of ours that lead to nothing any more; returns them."""
+    """Remove the bin links of ours that lead to nothing any more; returns them.
+
+    What an interrupted run left beside them goes too.
+    """
     removed = []
+    for folder in remembered_bin_dirs(root):
+        remove_leftovers(folder)
     for path, text in _bin_links(root):
-        if text.startswith(root.path + os.sep) and not os.path.exists(path):
+        if text.startswith(root.path + os.sep) and not os.path.exists(text):
             os.unlink(path)
             removed.append(path)
     return tuple(removed)
@@ -122,7 +134,8 @@ def retarget_links(root: Root, old_root: str) -> tuple[str, ...]:
         links = [(entry.path, _link_text(entry.path)) for entry in entries if entry.is_symlink()]
     for path, text in [*links, *_bin_links(root)]:
         if text.startswith(old_root + os.sep):
-            replace_link(root, root.path + text[len(old_root) :], path)
+            make = replace_link if os.path.islink(path) else write_trampoline
+            make(root, root.path + text[len(old_root) :], path)
             moved.append(path)
     return tuple(moved)
 
@@ -147,14 +160,22 @@ def remembered_bin_dirs(root: Root) -> list[str]:
 
 
 def follow_bin_dirs(root: Root, old_root: str) -> None:
-    """A bin directory inside of a root that was moved has moved along."""
+    """Remember bin directories by where they are now, after a move of the root."""
     known = remembered_bin_dirs(root)
-    inside = old_root + os.sep
-    moved = [
-        root.path + path[len(old_root) :] if path.startswith(inside) else path for path in known
-    ]
+    moved = [_moved_along(root, old_root, path) for path in known]
     if moved != known:
         _write_bin_dirs(root, moved)
+
+
+def _moved_along(root: Root, old_root: str, path: str) -> str:
+    """One inside of the root has moved with it, one beside it may have: its links tell."""
+    if path.startswith(old_root + os.sep):
+        return root.path + path[len(old_root) :]
+    near = os.path.normpath(os.path.join(root.path, os.path.relpath(path, old_root)))
+    if os.path.lexists(path) or not os.path.isdir(near):
+        return path
+    leads_back = any(text.startswith(old_root + os.sep) for _, text in _links_in(near))
+    return near if leads_back else path
 
 
 def _write_bin_dirs(root: Root, paths: Sequence[str]) -> None:
@@ -166,16 +187,17 @@ def _write_bin_dirs(root: Root, paths: Sequence[str]) -> None:
 
 
 def _bin_links(root: Root) -> list[tuple[str, str]]:
-    """Every link in the remembered bin directories, with its text."""
-    found = []
-    for folder in remembered_bin_dirs(root):
-        try:
-            with os.scandir(folder) as entries:
-                paths = sorted(entry.path for entry in entries if entry.is_symlink())
-        except OSError:
-            continue
-        found += [(path, _link_text(path)) for path in paths]
-    return found
+    """Every link and every script of ours in the remembered bin directories, with its target."""
+    return [link for folder in remembered_bin_dirs(root) for link in _links_in(folder)]
+
+
+def _links_in(folder: str) -> list[tuple[str, str]]:
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.path, _leads_to(entry.path)) for entry in entries]
+    except OSError:
+        return []
+    return sorted((path, target) for path, target in found if target)
 
 
 def _command_target(root: Root, key: BuildKey) -> str:
@@ -191,8 +213,13 @@ def _command_target(root: Root, key: BuildKey) -> str:
 def _may_replace(root: Root, path: str) -> bool:
     if not os.path.lexists(path):
         return True
-    text = _link_text(path)
+    text = _leads_to(path)
     return bool(text) and (text.startswith(root.path + os.sep) or not os.path.exists(path))
+
+
+def _leads_to(path: str) -> str:
+    """The text of a link, or what a script of ours runs; empty for everything else."""
+    return _link_text(path) or trampoline_target(path)
 
 
 def _link_text(path: str) -> str:

@@ -8,27 +8,31 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import FileSystemError, LockTimeout
+from kitbag_bundles.errors import FileSystemError, LockTimeout, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from kitbag_bundles.reporting import Reporter
     from kitbag_installer.roots import Root
 
 DEFAULT_TIMEOUT = 300.0
+"""Seconds; ``KITBAG_LOCK_TIMEOUT`` says otherwise."""
 _PAUSE = 0.1
 
 
 @contextlib.contextmanager
-def locked(root: Root, reporter: Reporter, timeout: float = DEFAULT_TIMEOUT) -> Iterator[None]:
+def locked(root: Root, reporter: Reporter, timeout: float | None = None) -> Iterator[None]:
     """Hold the root's lock; the root's directory must exist.
 
-    Waits up to ``timeout`` seconds and says so. Raises :class:`LockTimeout`. Children inherit the
-    lock, so a root stays locked until the last of a killed command's workers is gone.
+    Waits up to ``timeout`` seconds, by default as long as :func:`lock_timeout` says, and tells of
+    it. Raises :class:`LockTimeout`. Children inherit the lock, so a root stays locked until the
+    last of a killed command's workers is gone.
     """
     import fcntl
 
+    if timeout is None:
+        timeout = lock_timeout(os.environ)
     try:
         handle = os.open(root.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
@@ -51,8 +55,8 @@ def locked(root: Root, reporter: Reporter, timeout: float = DEFAULT_TIMEOUT) -> 
                     ) from None
             if time.monotonic() >= deadline:
                 raise LockTimeout(
-                    f"{root.path}: another process has held the lock for {timeout:.0f} seconds; "
-                    "let it finish, then try again"
+                    f"{root.path}: another process has held the lock for {timeout:g} seconds; "
+                    "let it finish, then try again, or wait longer with KITBAG_LOCK_TIMEOUT"
                 )
             if not told:
                 reporter.info(f"waiting for another process that works on {root.path}")
@@ -61,3 +65,16 @@ def locked(root: Root, reporter: Reporter, timeout: float = DEFAULT_TIMEOUT) -> 
         yield
     finally:
         os.close(handle)
+
+
+def lock_timeout(environ: Mapping[str, str]) -> float:
+    """How many seconds to wait for a lock; raises :class:`UsageError` for what is no number."""
+    text = environ.get("KITBAG_LOCK_TIMEOUT", "")
+    try:
+        seconds = float(text or DEFAULT_TIMEOUT)
+    except ValueError:
+        seconds = -1.0
+    # A comparison that "nan" fails too.
+    if not 0 <= seconds < float("inf"):
+        raise UsageError(f"KITBAG_LOCK_TIMEOUT is {text!r}; set it to a number of seconds")
+    return seconds

@@ -37,9 +37,9 @@ class Receipt:
 
     ``home`` is the absolute path that the tree was rewritten for. ``changed`` maps the path of
     each rewritten file to its sha256 now, ``added`` those of files that the archive does not have;
-    ``added_links`` maps links to their targets. ``bundle`` names the bundle: ``name``, ``version``
-    and ``sha256`` (that of its digest line, empty for the directory form). ``source`` is the
-    archive: ``member``, ``sha256``, ``url``.
+    ``added_links`` maps links to their targets. ``bundle`` names the bundle: ``name``, ``version``,
+    the ``kitbag`` that made it and ``digest`` (that of its comment, empty for the directory form).
+    ``source`` is the archive: ``member``, ``sha256``, ``url``.
     """
 
     key: BuildKey
@@ -92,13 +92,24 @@ def read_receipt(tree: str) -> Receipt:
         fields: dict[str, Any] = {
             name: table[name.replace("_", "-")] for name in Receipt.__dataclass_fields__
         }
-        fields["key"] = BuildKey.parse(fields["key"])
-        return Receipt(**fields)
+        for name, value in fields.items():
+            if not _is_text_or_texts(name, value):
+                raise ValueError(f"it has {value!r} for {name!r}")
+        key = BuildKey.try_parse(fields["key"])
+        if key is None:
+            raise ValueError(f"it has {fields['key']!r} for its key")
+        return Receipt(**{**fields, "key": key})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
             f"{path}: the receipt can't be read ({error!r}); "
             "install the build again with --reinstall"
         ) from None
+
+
+def _is_text_or_texts(name: str, value: object) -> bool:
+    if name not in ("bundle", "source", "changed", "added", "added_links"):
+        return isinstance(value, str)
+    return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
 def read_contents(tree: str, receipt: Receipt) -> tuple[Entry, ...]:

@@ -14,11 +14,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import IntegrityError, file_system_error
+from kitbag_bundles.layout import standard_library
 from kitbag_installer import commit, launcher, links
 from kitbag_installer.locks import locked
 from kitbag_installer.receipts import (
+    CONTENTS,
+    ORIGINALS,
     has_receipt,
-    pack_originals,
     read_contents,
     read_originals,
     read_receipt,
@@ -26,6 +28,7 @@ from kitbag_installer.receipts import (
 )
 from kitbag_installer.rewriting import check_home, rewrite_tree
 from kitbag_installer.rewriting.moved_scripts import relocate_script
+from kitbag_installer.rewriting.record import rewrite as rewrite_record
 from kitbag_installer.roots import RECEIPT_DIR
 from kitbag_installer.selection import matching_keys
 from kitbag_installer.smoke import smoke_test
@@ -63,27 +66,30 @@ def relocate_builds(
     if not os.path.isdir(root.path):
         return [], list(matching_keys((), requests)), ()
     root.prepare()
-    done = []
-    foreign = []
-    turned: list[str] = []
     with locked(root, reporter):
         try:
-            commit.sweep(root)
-            for key in matching_keys(tuple(root.builds()), requests):
-                if not has_receipt(root.install_path(key)):
-                    foreign.append(key)
-                    continue
-                result = _relocate(root, key)
-                done.append(result)
-            for old_root in sorted({os.path.dirname(result.old_home) for result in done}):
-                if old_root != root.path:
-                    turned += links.retarget_links(root, old_root)
-            links.link_minor_versions(root)
-            for bin_dir in links.remembered_bin_dirs(root):
-                launcher.write_command(root, bin_dir, force=False)
+            with commit.swept(root):
+                keys = matching_keys(tuple(root.builds()), requests)
+                foreign = [key for key in keys if not has_receipt(root.install_path(key))]
+                ours = [key for key in keys if key not in foreign]
+                # Links first: only a receipt that is not yet rewritten knows the old place.
+                turned = _turn_links(root, ours)
+                done = [_relocate(root, key) for key in ours]
+                links.link_minor_versions(root)
+                for bin_dir in links.remembered_bin_dirs(root):
+                    launcher.write_command(root, bin_dir, force=False)
         except OSError as error:
             raise file_system_error(error, root.path) from None
     return done, foreign, tuple(turned)
+
+
+def _turn_links(root: Root, keys: Sequence[BuildKey]) -> list[str]:
+    """Let the links that lead to where the builds were lead to where they are."""
+    homes = [read_receipt(root.install_path(key)).home for key in keys]
+    turned: list[str] = []
+    for old_root in sorted({os.path.dirname(home) for home in homes} - {root.path}):
+        turned += links.retarget_links(root, old_root)
+    return turned
 
 
 def _relocate(root: Root, key: BuildKey) -> Relocated:
@@ -104,7 +110,7 @@ def _relocate(root: Root, key: BuildKey) -> Relocated:
 
 def _remake(root: Root, key: BuildKey, receipt: Receipt, place: str, tree: str) -> int:
     """Make ``tree`` from ``place``: the same, but for the files that name the place."""
-    contents = _read(os.path.join(place, RECEIPT_DIR, "contents.tsv"))
+    contents = _read(os.path.join(place, RECEIPT_DIR, CONTENTS))
     entries = read_contents(place, receipt)
     originals = read_originals(place, receipt)
     pristine = {entry.path: entry.digest for entry in entries if entry.kind == "f"}
@@ -122,14 +128,13 @@ def _remake(root: Root, key: BuildKey, receipt: Receipt, place: str, tree: str) 
     _clone(place, tree, skip={os.path.join(place, RECEIPT_DIR)})
     for path, content in replaced.items():
         _write_anew(place, tree, path, content)
-    for path, content in _other_scripts(place, replaced):
-        moved = relocate_script(content, receipt.home, place)
-        if moved != content:
-            _write_anew(place, tree, path, moved)
+    _move_other_scripts(key, place, tree, receipt.home, replaced)
     changed = dict(receipt.changed)
     changed.update({path: hashlib.sha256(data).hexdigest() for path, data in replaced.items()})
     new = dataclasses.replace(receipt, home=place, changed=changed)
-    write_receipt(tree, new, contents, pack_originals(originals))
+    # Byte for byte: packed anew, by another compressor, they would not have the same digest.
+    packed = _read(os.path.join(place, RECEIPT_DIR, ORIGINALS))
+    write_receipt(tree, new, contents, packed)
     return len(replaced)
 
 
@@ -145,6 +150,41 @@ def _edited_since(place: str, receipt: Receipt) -> set[str]:
         if hashlib.sha256(data).hexdigest() != digest:
             edited.add(path)
     return edited
+
+
+def _move_other_scripts(
+    key: BuildKey, place: str, tree: str, old_home: str, known: Container[str]
+) -> None:
+    """Mend the scripts of packages that were installed since, and the RECORDs that list them."""
+    moved = {}
+    for path, content in _other_scripts(place, known):
+        new = relocate_script(content, old_home, place)
+        if new != content:
+            moved[path] = new
+            _write_anew(place, tree, path, new)
+    if not moved:
+        return
+    site_packages = f"{standard_library(key)}/site-packages"
+    for path, content in _other_records(place, site_packages, known):
+        text = content.decode("utf-8", "surrogateescape")
+        new_text = rewrite_record(text, site_packages, moved)
+        if new_text != text:
+            _write_anew(place, tree, path, new_text.encode("utf-8", "surrogateescape"))
+
+
+def _other_records(
+    place: str, site_packages: str, known: Container[str]
+) -> Iterator[tuple[str, bytes]]:
+    """The RECORD files of packages that are not part of the build."""
+    try:
+        names = sorted(os.listdir(os.path.join(place, site_packages)))
+    except FileNotFoundError:
+        return
+    for name in names:
+        path = f"{site_packages}/{name}/RECORD"
+        full = os.path.join(place, path)
+        if name.endswith(".dist-info") and path not in known and os.path.isfile(full):
+            yield path, _read(full)
 
 
 def _other_scripts(place: str, known: Container[str]) -> Iterator[tuple[str, bytes]]:

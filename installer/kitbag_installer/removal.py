@@ -41,18 +41,27 @@ def uninstall_builds(
     root.prepare()
     with locked(root, reporter):
         try:
-            commit.sweep(root)
-            keys = matching_keys(tuple(root.builds()), requests)
-            trash = [commit.retire(root, key) for key in keys]
-            links.link_minor_versions(root)
-            removed = links.prune_links(root)
-            if not any(True for _ in root.builds()):
-                _remove_kitbag(root)
-            for tree in trash:
-                commit.remove_tree(tree)
+            with commit.swept(root):
+                # What an interrupted run took out of sight is finished first, so that it is
+                # tidied up even if the request names nothing any more.
+                _tidy(root)
+                keys = matching_keys(tuple(root.builds()), requests)
+                trash = [commit.retire(root, key) for key in keys]
+                removed = _tidy(root)
+                for tree in trash:
+                    commit.remove_tree(tree)
         except OSError as error:
             raise file_system_error(error, root.path) from None
     return keys, removed
+
+
+def _tidy(root: Root) -> tuple[str, ...]:
+    """Turn or remove the links to what is gone; with the last build goes kitbag itself."""
+    links.link_minor_versions(root)
+    removed = links.prune_links(root)
+    if not any(True for _ in root.builds()):
+        _remove_kitbag(root)
+    return removed
 
 
 def _remove_kitbag(root: Root) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,7 @@ def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
                 "size": build.payload.size,
                 "url": build.url,
             }
+            table["rewritten-files"] = dict(sorted(_rewritten(result.path).items()))
             table["checked"] = {
                 entry.path: entry.digest for entry in bundle.contents(build) if entry.kind == "f"
             }
@@ -60,11 +62,20 @@ def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
             "name": bundle.manifest.name,
             "version": bundle.manifest.version,
             "kitbag": bundle.manifest.kitbag,
+            "digest": bundle.promised,
         },
         "root": done.root.path,
         "members": dict(sorted(members.items())),
         "builds": builds,
     }
+
+
+def _rewritten(tree: str) -> dict[str, str]:
+    """The digests of the files that are not as the archive has them."""
+    from kitbag_installer.receipts import read_receipt
+
+    receipt = read_receipt(tree)
+    return {**receipt.changed, **receipt.added}
 
 
 def write_report(path: str, report: dict[str, Any]) -> None:
@@ -76,4 +87,6 @@ def write_report(path: str, report: dict[str, Any]) -> None:
             file.write("\n")
         os.replace(scratch, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(scratch)
         raise file_system_error(error, path) from None

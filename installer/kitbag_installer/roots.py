@@ -71,8 +71,9 @@ class Root:
         try:
             os.makedirs(self.temp, exist_ok=True)
             ignore = os.path.join(self.path, ".gitignore")
-            if not os.path.lexists(ignore):
-                with open(ignore, "x", encoding="ascii") as file:
+            # An empty one is what a run left that was killed between the two system calls.
+            if not os.path.lexists(ignore) or not os.lstat(ignore).st_size:
+                with open(ignore, "w", encoding="ascii") as file:
                     file.write("*")
         except FileExistsError:
             # Another process was quicker, or a file stands where a directory must be.
@@ -97,7 +98,9 @@ class Root:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 key = BuildKey.try_parse(entry.name)
-                if key is not None:
+                # uv understands short spellings too, but nobody makes them, and here a key is the
+                # name of its directory.
+                if key is not None and str(key) == entry.name:
                     yield key
 
 

@@ -56,6 +56,8 @@ def matching_keys(keys: Sequence[BuildKey], requests: Sequence[Request]) -> tupl
     chosen: set[BuildKey] = set()
     for request in requests:
         found = [key for key in keys if request.matches(key)]
+        if request.latest:
+            found = request.choose(found)
         if not found:
             have = ", ".join(str(key) for key in sorted(keys, key=_order)) or "nothing"
             raise NoMatch(f"nothing installed matches {request.text!r}; installed: {have}")

@@ -68,7 +68,9 @@ def smoke_test(key: BuildKey, tree: str) -> None:
     try:
         answer = json.loads(done.stdout)
     except ValueError:
-        raise SmokeTestFailed(f"{key}: answered {done.stdout[:200]!r} to the smoke test") from None
+        answer = None
+    if not isinstance(answer, dict):
+        raise SmokeTestFailed(f"{key}: answered {done.stdout[:200]!r} to the smoke test")
     _compare(key, tree, answer)
 
 
@@ -101,5 +103,10 @@ def _not_started(key: BuildKey, tree: str, error: OSError) -> SmokeTestFailed | 
     if error.errno == errno.ENOENT:
         return SmokeTestFailed(
             f"{key}: the system's loader for this build is missing; choose a build for this libc"
+        )
+    if error.errno == errno.ENOEXEC:
+        return DoesNotFit(
+            f"{key}: its interpreter is a program for another kind of machine; "
+            "choose a build for this one"
         )
     return SmokeTestFailed(f"{key}: can't be started ({error.strerror})")

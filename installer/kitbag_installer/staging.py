@@ -14,10 +14,7 @@ from kitbag_bundles import __version__
 from kitbag_bundles.errors import KitbagError, file_system_error
 from kitbag_bundles.layout import executable, standard_library
 from kitbag_installer.commit import remove_tree
-from kitbag_installer.extraction import extract_build
-from kitbag_installer.receipts import Receipt, pack_originals, write_receipt
-from kitbag_installer.rewriting import candidates, rewrite_tree
-from kitbag_installer.smoke import smoke_test
+from kitbag_installer.payloads import PayloadReader
 
 if TYPE_CHECKING:
     from kitbag_bundles.bundle import Bundle
@@ -73,10 +70,16 @@ def _stage(
 ) -> int:
     key = build.key
     home = root.install_path(key)
-    entries = bundle.contents(build)
-    wanted = candidates(key, entries)
-    with bundle.open_payload(build) as payload:
-        pristine = extract_build(build, entries, payload, tree, progress, wanted)
+    with PayloadReader.of(bundle, build, progress) as payload:
+        # Everything up to the first member happens while the decompressor runs ahead, and so do
+        # the imports: code out of a zip file is compiled each time.
+        from kitbag_installer.extraction import extract_build
+        from kitbag_installer.receipts import Receipt, pack_originals, write_receipt
+        from kitbag_installer.rewriting import candidates, rewrite_tree
+        from kitbag_installer.smoke import smoke_test
+
+        entries = bundle.contents(build)
+        pristine = extract_build(payload, entries, tree, candidates(key, entries))
     originals = {}
     changed = {}
     for file in rewrite_tree(key, pristine, home):
@@ -103,6 +106,7 @@ def _stage(
             "name": bundle.manifest.name,
             "version": bundle.manifest.version,
             "kitbag": bundle.manifest.kitbag,
+            "digest": bundle.promised,
         },
         source={
             "member": build.payload.member,
@@ -158,10 +162,10 @@ def _add_links(key: BuildKey, tree: str, known: set[str]) -> dict[str, str]:
         return {}
     program = executable(key)
     link = f"{os.path.dirname(program)}/python"
-    if link in known:
-        return {}
     if program not in known:
         raise KitbagError(f"{key}: the build has no {program}")
+    if link in known:
+        return {}
     target = os.path.basename(program)
     os.symlink(target, os.path.join(tree, link))
     return {link: target}

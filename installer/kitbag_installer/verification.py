@@ -88,7 +88,7 @@ class _Checker:
         self._digests.update(receipt.added)
         self._links = {entry.path: entry.target for entry in entries if entry.kind == "l"}
         self._links.update(receipt.added_links)
-        self._modes = {entry.path: entry.mode for entry in entries if entry.kind in "fd"}
+        self._modes = {entry.path: entry.mode for entry in entries if entry.kind != "l"}
         self.files = 0
         self.missing: list[str] = []
         self.changed: list[str] = []
@@ -122,7 +122,8 @@ class _Checker:
         found = []
         for folder, folders, names in os.walk(self._path):
             folders[:] = [name for name in folders if name not in ("__pycache__", RECEIPT_DIR)]
-            for name in names:
+            linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+            for name in (*names, *linked):
                 path = os.path.relpath(os.path.join(folder, name), self._path)
                 if path not in known:
                     found.append(path)

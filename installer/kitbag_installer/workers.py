@@ -104,8 +104,9 @@ class _Pool:
     def _kill(self) -> None:
         for _, process, _ in self._running.values():
             os.kill(process, signal.SIGKILL)
-        for _, process, _ in self._running.values():
+        for pipe, (_, process, _) in self._running.items():
             os.waitpid(process, 0)
+            os.close(pipe)
 
 
 class _PipeProgress:

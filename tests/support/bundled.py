@@ -1,7 +1,7 @@
-"""Bundles of builds that install: the tiny build in several versions, packed by the packer itself.
+"""Bundles of builds that install: the tiny build in several versions.
 
-Several stand-ins in one bundle are more than the command line packs: their interpreters are scripts,
-so each needs its key said, and ``--key`` is for one build alone.
+Several stand-ins in one bundle are more than the command line packs: their interpreters are
+scripts, so each needs its key said, and ``--key`` is for one build alone.
 """
 
 from __future__ import annotations

@@ -27,17 +27,16 @@ _SOURCES = [
     str(Path(package.__file__ or "").parent.parent)
     for package in (kitbag_packer, kitbag_installer, kitbag_bundles)
 ]
+
+
+def _command(package: str, *options: str) -> tuple[str, ...]:
+    program = f"import sys; sys.path[:0] = {_SOURCES!r}; from {package}.cli import main"
+    return (sys.executable, *options, "-c", f"{program}; sys.exit(main())")
+
+
 # Without site: the target side must do with the standard library, and it starts quicker.
-TARGET_SIDE = (
-    *(sys.executable, "-S", "-B", "-c"),
-    f"import sys; sys.path[:0] = {_SOURCES!r}; "
-    "from kitbag_installer.cli import main; sys.exit(main())",
-)
-BOTH_SIDES = (
-    *(sys.executable, "-B", "-c"),
-    f"import sys; sys.path[:0] = {_SOURCES!r}; "
-    "from kitbag_packer.cli import main; sys.exit(main())",
-)
+TARGET_SIDE = _command("kitbag_installer", "-S", "-B")
+BOTH_SIDES = _command("kitbag_packer", "-B")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

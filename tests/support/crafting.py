@@ -52,9 +52,7 @@ def inspected(archive: Path, key: str) -> PackedBuild:
         files=found.files,
         longest_path=found.longest_path,
         case_collisions=found.case_collisions,
-        payload=Payload(
-            VERBATIM, member, found.top, source.size, source.sha256, found.tar_sha256
-        ),
+        payload=Payload(VERBATIM, member, found.top, source.size, source.sha256, found.tar_sha256),
         needs=found.needs,
     )
     return PackedBuild(build, contents.render(found.entries), source)

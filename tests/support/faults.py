@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from .require import require, require_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 MUTATING = (
     *("mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2"),
-    *("symlink", "symlinkat", "link", "linkat", "open", "openat", "creat", "truncate", "ftruncate"),
-    *("write", "pwrite64", "writev", "copy_file_range", "sendfile", "fallocate", "mknod", "mknodat"),
+    *("symlink", "symlinkat", "link", "linkat", "mknod", "mknodat", "open", "openat", "creat"),
+    *("write", "pwrite64", "writev", "copy_file_range", "sendfile", "fallocate"),
+    *("truncate", "ftruncate"),
     *("chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utimensat"),
     *("setxattr", "lsetxattr", "fsetxattr", "removexattr", "fsync", "fdatasync", "syncfs"),
 )
@@ -61,14 +62,16 @@ def require_strace() -> str:
     return path
 
 
-def mutating_calls(command: Sequence[str], log: Path, *, inject: str = "", **options: object) -> list[Call]:
+def mutating_calls(
+    command: Sequence[str], log: Path, *, inject: str = "", env: Mapping[str, str]
+) -> list[Call]:
     """Run ``command`` to its end and return the system calls by which it changes something.
 
     Those of its main thread, in order: the command's children (a smoke test) change nothing.
     """
     trace = [require_strace(), "-f", "-qq", "-o", str(log), "-e", f"trace={_known(MUTATING)}"]
     trace += ["-e", f"inject={inject}"] if inject else []
-    done = subprocess.run([*trace, *command], capture_output=True, check=False, **options)  # type: ignore[call-overload]
+    done = subprocess.run([*trace, *command], env=dict(env), capture_output=True, check=False)
     assert done.returncode == 0, done
     calls: list[Call] = []
     counts: dict[str, int] = {}
@@ -92,8 +95,9 @@ def killed_at(call: Call, log: Path, *, inject: str = "") -> list[str]:
 
     The call itself is not carried out any more: all before it are.
     """
-    words = [require_strace(), "-f", "-qq", "-o", str(log), "-e", f"trace={call.name}"]
-    if inject and not inject.startswith(f"{call.name}:"):
+    also = inject.partition(":")[0] if inject else call.name
+    words = [require_strace(), "-f", "-qq", "-o", str(log), "-e", f"trace={call.name},{also}"]
+    if also != call.name:
         words += ["-e", f"inject={inject}"]
     return [*words, "-e", f"inject={call.name}:signal=SIGKILL:when={call.number}"]
 
@@ -153,5 +157,5 @@ def without_privileges() -> list[str]:
     """The words to put before a command for which file permissions count, even if root runs it."""
     if os.geteuid() != 0:
         return []
-    dropped = ("dac_override", "dac_read_search", "fowner")
-    return [require_command("setpriv"), f"--bounding-set={','.join(f'-{name}' for name in dropped)}"]
+    setpriv = require_command("setpriv")
+    return [setpriv, "--bounding-set=-dac_override,-dac_read_search,-fowner"]

@@ -47,8 +47,8 @@ _SOME_TESTS = re.compile(
 _SLIM_FOLDERS = frozenset(
     {
         *("collections", "concurrent", "ctypes", "email", "encodings", "ensurepip", "html", "http"),
-        *("importlib", "json", "logging", "pathlib", "re", "sqlite3", "sysconfig", "urllib"),
-        *("venv", "zipfile"),
+        *("importlib", "json", "logging", "pathlib", "re", "sqlite3", "sysconfig"),
+        *("tomllib", "urllib", "venv", "zipfile"),
     }
 )
 _SLIM_LEFT_OUT = re.compile(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pytest
 
 
-def shared(
-    factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]
-) -> Path:
+def shared(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
     """Return the folder `name` that all workers of this run see; `build(folder)` fills it once.
 
     Workers that want it at the same time wait for the one that makes it. If that fails, each tries
@@ -33,3 +32,11 @@ def shared(
             build(place)
             done.touch()
     return place
+
+
+@contextlib.contextmanager
+def exclusively(folder: Path) -> Iterator[None]:
+    """Keep the other workers of this run out of a shared folder that a test changes for a while."""
+    with open(folder / ".in-use", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -8,12 +8,13 @@ import json
 import os
 import subprocess
 import urllib.parse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .require import require
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .interpreters import Interpreter
 
 
@@ -98,6 +99,8 @@ class Uv(NamedTuple):
 
     def installed(self) -> list[dict[str, Any]]:
         """Return what `uv python list` finds below the root, links left out."""
-        text = self.python("list", "--only-installed", "--managed-python", "--output-format", "json")
+        text = self.python(
+            "list", "--only-installed", "--managed-python", "--output-format", "json"
+        )
         found: list[dict[str, Any]] = json.loads(text)
         return [item for item in found if str(item["path"]).startswith(f"{self.root}/")]

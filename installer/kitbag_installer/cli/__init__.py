@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles import __version__
 
+TYPE_CHECKING = False  # importing typing takes as long as all the rest of --version
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
 VERBS: dict[str, tuple[str, str]] = {
     "install": ("kitbag_installer.cli.install", "install builds from a bundle"),
@@ -40,6 +41,7 @@ def main(
     ``bundle`` is the bundle that this runs from: ``install`` is its default verb, and the verbs
     that take a bundle take that one.
     """
+    _open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if bundle is not None:
         arguments = _with_bundle(arguments, bundle, verbs)
@@ -54,6 +56,22 @@ def main(
         sys.stderr.write(f"kitbag: error: no such command {verb!r}; see kitbag --help\n")
         return 2
     return _run(verb, arguments[1:], verbs)
+
+
+def _open_standard_streams() -> None:
+    """Put something in the place of streams that the caller closed (``kitbag … >&-``).
+
+    Otherwise the next file that is opened would get the number of one of them.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # The lowest free number is taken: this one.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _with_bundle(arguments: list[str], bundle: str, verbs: Mapping[str, Any]) -> list[str]:
@@ -101,7 +119,8 @@ def _run(verb: str, arguments: list[str], verbs: Mapping[str, tuple[str, str]]) 
     )
     module.add_arguments(parser)
     try:
-        options = parser.parse_args(arguments)
+        # Intermixed, so that requests may also come after options.
+        options = parser.parse_intermixed_args(arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
     as_json = bool(getattr(options, "json", False))

@@ -138,7 +138,7 @@ def _render(done: InstallResult, seconds: float) -> None:
 
 def _names_of(done: InstallResult, result: BuildResult) -> list[str]:
     inside = (result.path + os.sep, done.root.minor_link(result.build.key) + os.sep)
-    return [path for path in done.bin_links if os.readlink(path).startswith(inside)]
+    return [path for path, target in done.bin_links.items() if target.startswith(inside)]
 
 
 def _remark(done: InstallResult, bin_dir: str, reporter: Reporter) -> None:
@@ -179,8 +179,8 @@ def _as_table(done: InstallResult) -> dict[str, Any]:
     return {
         "root": done.root.path,
         "builds": [build_table(result) for result in done.builds],
-        "links": {path: os.readlink(path) for path in done.bin_links},
-        "minor_links": done.minor_links,
-        "refused_names": list(done.refused_names),
+        "links": done.bin_links,
+        "minor-links": done.minor_links,
+        "refused-names": list(done.refused_names),
         "kitbag": done.command,
     }

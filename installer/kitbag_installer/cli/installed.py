@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
                 "path": item.path,
                 "executable": item.executable,
                 "release": item.release,
-                "by_kitbag": item.by_kitbag,
+                "by-kitbag": item.by_kitbag,
                 "current": item.current,
                 "problem": item.problem,
             }

@@ -57,7 +57,9 @@ def chosen_bin_dir(options: argparse.Namespace) -> str:
     if options.no_bin:
         return ""
     given: str | None = options.bin_dir
-    if given:
+    if given is not None:
+        if not given:
+            raise UsageError("--bin-dir is empty; name a directory, or say --no-bin")
         return os.path.abspath(os.path.expanduser(given))
     found = default_bin_dir(os.environ)
     if not found:
@@ -69,7 +71,7 @@ def chosen_jobs(options: argparse.Namespace) -> int:
     """How much may go on side by side: ``--jobs``, ``KITBAG_JOBS``, or the CPUs we may use."""
     text = options.jobs if options.jobs is not None else os.environ.get("KITBAG_JOBS", "")
     if text:
-        if not str(text).isdigit() or int(text) < 1:
+        if not str(text).isdecimal() or int(text) < 1:
             raise UsageError(f"{text!r} is no number of jobs; write 1 or more")
         return int(text)
     try:

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
         builds = [
             {
                 "key": str(item.key),
-                "old_home": item.old_home,
+                "old-home": item.old_home,
                 "home": item.home,
                 "rewritten": item.rewritten,
             }

@@ -64,7 +64,7 @@ def human_size(count: int) -> str:
     """``count`` bytes for people: ``27.7 MB``, in powers of ten."""
     size = float(count)
     for unit in ("B", "kB", "MB"):
-        if size < 1000:
+        if round(size, 1) < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"

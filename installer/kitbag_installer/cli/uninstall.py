@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     keys, links = uninstall_builds(root, parse_requests(options.requests), reporter)
     if options.json:
         removed = [str(key) for key in keys]
-        write_json({"root": root.path, "removed": removed, "removed_links": list(links)})
+        write_json({"root": root.path, "removed": removed, "removed-links": list(links)})
     elif not keys:
         write_line(f"nothing is installed in {root.path}")
     else:

@@ -1,8 +1,8 @@
 """Check every byte of a bundle, or every file of what is installed.
 
 With a bundle: its structure, its own digest, every member against SHA256SUMS, every list. With
---root: every file of every installed build against its receipt. Exit status 3 if anything is not
-what it should be.
+--root, or with nothing at all: every file of every installed build against its receipt. Exit
+status 3 if anything is not what it should be.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, reporter: Reporter) -> int:
     """Do it; returns the exit status."""
-    if options.root is not None:
+    if options.root is not None or not options.subjects:
         return _verify_root(options, reporter)
     if len(options.subjects) != 1:
         raise UsageError("name one bundle to verify, or a root with --root DIR")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from kitbag_installer import cli
 
+TYPE_CHECKING = False  # importing typing takes as long as all the rest of --version
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -167,9 +167,19 @@ def _window(data: bytes, log: int) -> bytes:
 
 
 def _bomb() -> Iterator[bytes]:
-    encoder = zlib.compressobj(9, zlib.DEFLATED, 31)
-    yield encoder.compress(base_tar() + rawtar.header(LIBRARY + b"bomb", size=BOMB_SIZE))
+    """Yield a gzip stream; a full flush forgets what came before, so one piece serves for all."""
+    encoder = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+
+    def piece(data: bytes) -> bytes:
+        return encoder.compress(data) + encoder.flush(zlib.Z_FULL_FLUSH)
+
+    front = base_tar() + rawtar.header(LIBRARY + b"bomb", size=BOMB_SIZE)
     zeros = bytes(1 << 20)
-    for _ in range(BOMB_SIZE >> 20):
-        yield encoder.compress(zeros)
+    yield b"\x1f\x8b\x08" + bytes(6) + b"\xff" + piece(front)
+    yield piece(zeros) * (BOMB_SIZE >> 20)
     yield encoder.compress(END) + encoder.flush()
+    crc = zlib.crc32(front)
+    for _ in range(BOMB_SIZE >> 20):
+        crc = zlib.crc32(zeros, crc)
+    size = len(front) + BOMB_SIZE + len(END)
+    yield struct.pack("<II", zlib.crc32(END, crc), size & 0xFFFFFFFF)

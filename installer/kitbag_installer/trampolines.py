@@ -1,0 +1,80 @@
+"""Commands that are small shell scripts, for interpreters that a link would mislead.
+
+A virtual environment notes the directory of the command that made it. An interpreter looks there
+for its library, and where that directory is full of links, it finds none; python-build-standalone
+has mended this in its builds since December 2025, CPython itself has not in all its versions.
+A script that hands over to the interpreter's real place leaves no doubt about it.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from typing import TYPE_CHECKING
+
+from kitbag_installer.commit import remove_tree
+from kitbag_installer.files import replace_file
+
+if TYPE_CHECKING:
+    from kitbag_installer.roots import Root
+
+MARK = "# Made by kitbag, which replaces it as it likes."
+_LARGEST = 8192
+_TIMEOUT = 60.0
+
+
+def misled_by_links(root: Root, program: str) -> bool:
+    """Whether an environment that was made through a link to ``program`` would not start.
+
+    Finds out by making the least of such environments, below the root's temporary directory.
+    """
+    folder = root.scratch("probe")
+    name = os.path.basename(program)
+    inside = os.path.join(folder, "env", "bin", name)
+    try:
+        os.makedirs(os.path.dirname(inside))
+        os.symlink(program, os.path.join(folder, name))
+        os.symlink(os.path.join(folder, name), inside)
+        with open(os.path.join(folder, "env", "pyvenv.cfg"), "w", encoding="utf-8") as file:
+            file.write(f"home = {folder}\n")
+        # What does not start in its own place either has another trouble.
+        return not _starts(inside) and _starts(program)
+    finally:
+        remove_tree(folder)
+
+
+def _starts(program: str) -> bool:
+    try:
+        done = subprocess.run(
+            [program, "-I", "-S", "-B", "-c", "pass"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_TIMEOUT,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def write_trampoline(root: Root, target: str, path: str) -> None:
+    """Make ``path`` a script that runs ``target``; raises :class:`OSError`."""
+    text = f'#!/bin/sh\n{MARK}\nexec {shlex.quote(target)} "$@"\n'
+    replace_file(root, path, text.encode("utf-8", "surrogateescape"), 0o755)
+
+
+def trampoline_target(path: str) -> str:
+    """What the script at ``path`` runs; empty if it is not one of ours."""
+    if os.path.islink(path) or not os.path.isfile(path) or os.path.getsize(path) > _LARGEST:
+        return ""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        lines = file.read().splitlines()
+    if len(lines) < 3 or lines[:2] != ["#!/bin/sh", MARK] or not lines[2].startswith("exec "):
+        return ""
+    try:
+        words = shlex.split(lines[2])
+    except ValueError:
+        return ""
+    return words[1] if len(words) == 3 else ""

@@ -1,0 +1,112 @@
+from dataclasses import replace
+
+import pytest
+
+from kitbag_bundles.errors import DoesNotFit, NoMatch
+from kitbag_bundles.keys import BuildKey
+from kitbag_bundles.requests import parse_requests
+from kitbag_installer.hosts import Host
+from kitbag_installer.selection import matching_keys, select_builds
+from support.bundles import packed_build
+
+HOST = Host("linux", "x86_64", "gnu", "2.34", 3)
+GNU = "linux-x86_64-gnu"
+KEYS = [
+    f"cpython-3.12.1-{GNU}",
+    f"cpython-3.13.4-{GNU}",
+    f"cpython-3.13.5-{GNU}",
+    "cpython-3.13.5-linux-x86_64_v2-gnu",
+    "cpython-3.13.5-linux-x86_64_v3-gnu",
+    "cpython-3.13.5-linux-x86_64_v4-gnu",
+    "cpython-3.13.5-linux-x86_64-musl",
+    "cpython-3.13.5-linux-aarch64-gnu",
+    f"cpython-3.13.5+freethreaded-{GNU}",
+    f"pypy-3.11.15-{GNU}",
+]
+BUILDS = [packed_build(key).build for key in KEYS]
+
+
+def selected(*requests: str, host: Host = HOST, builds=BUILDS) -> list[str]:
+    return [str(build.key) for build in select_builds(builds, parse_requests(requests), host)]
+
+
+def test_without_a_request_it_is_the_best_of_everything_that_fits():
+    assert selected() == [
+        f"cpython-3.12.1-{GNU}",
+        f"cpython-3.13.4-{GNU}",
+        "cpython-3.13.5-linux-x86_64_v3-gnu",
+        f"cpython-3.13.5+freethreaded-{GNU}",
+        f"pypy-3.11.15-{GNU}",
+    ]
+
+
+def test_the_best_build_depends_on_the_cpu():
+    old = replace(HOST, cpu_level=1)
+    assert f"cpython-3.13.5-{GNU}" in selected(host=old)
+    assert selected("3.13.5", host=old) == [f"cpython-3.13.5-{GNU}"]
+    assert selected("3.13.5", host=replace(HOST, cpu_level=4)) == [KEYS[5]]
+
+
+def test_requests_are_met_in_the_order_of_the_keys_and_once():
+    assert selected("pypy", "3.12", "3.12.1") == [KEYS[0], KEYS[9]]
+    assert selected("3.13") == [KEYS[1], KEYS[4]]
+    assert selected("latest") == [KEYS[4]]
+
+
+def test_a_key_gets_that_very_build():
+    assert selected(f"cpython-3.13.5-{GNU}") == [f"cpython-3.13.5-{GNU}"]
+
+
+def test_a_request_that_names_nothing_says_what_there_is():
+    with pytest.raises(NoMatch, match=r"no build in the bundle matches '3\.9'; it has cpython-"):
+        selected("3.12", "3.9")
+
+
+def test_a_build_for_another_machine_says_why():
+    with pytest.raises(DoesNotFit, match=r"aarch64-gnu does not fit this host, .*is for aarch64"):
+        selected(KEYS[7])
+    with pytest.raises(DoesNotFit, match="level 3"):
+        selected(KEYS[5])
+
+
+def test_a_bundle_for_other_machines_says_what_it_has():
+    with pytest.raises(DoesNotFit, match="nothing in the bundle fits this host"):
+        selected(host=replace(HOST, arch="s390x"))
+    with pytest.raises(DoesNotFit, match="it has no builds"):
+        selected(builds=[])
+
+
+def test_what_a_build_needs_of_the_system_is_checked_before_anything_is_done():
+    needs = replace(BUILDS[2].needs, glibc="2.39")
+    with pytest.raises(DoesNotFit, match=r"3\.13\.5-.*needs glibc 2\.39, this system has 2\.34"):
+        selected(builds=[BUILDS[0], replace(BUILDS[2], needs=needs)])
+
+
+PARSED = [BuildKey.parse(key) for key in (*KEYS[:3], KEYS[8], KEYS[9], f"cpython-3.14.0rc1-{GNU}")]
+
+
+def matching(*requests: str) -> list[str]:
+    found = matching_keys(PARSED, parse_requests(requests))
+    return [str(key).replace(f"-{GNU}", "") for key in found]
+
+
+def test_installed_builds_match_whatever_they_are():
+    assert matching("3.13") == ["cpython-3.13.4", "cpython-3.13.5"]
+    assert matching("3.14") == ["cpython-3.14.0rc1"]
+    assert matching("pypy", "3.12") == ["cpython-3.12.1", "pypy-3.11.15"]
+    assert matching("any") == matching()
+    assert len(matching()) == len(PARSED)
+
+
+def test_the_latest_of_what_is_installed_is_one_version():
+    assert matching("latest") == ["cpython-3.13.5"]
+
+
+def test_a_request_that_names_nothing_installed_says_what_is():
+    with pytest.raises(
+        NoMatch, match=r"nothing installed matches '3\.9'; installed: cpython-3\.12"
+    ):
+        matching("3.12", "3.9")
+    with pytest.raises(NoMatch, match="installed: nothing"):
+        matching_keys((), parse_requests(["3.9"]))
+    assert matching_keys((), ()) == ()

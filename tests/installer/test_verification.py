@@ -1,0 +1,173 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from kitbag_bundles.errors import NoMatch
+from kitbag_bundles.reporting import SilentReporter
+from kitbag_bundles.requests import parse_requests
+from kitbag_installer.roots import Root
+from kitbag_installer.verification import Verified, verify_builds
+from support.bundled import host_key, tiny_bundle
+from support.install import install_tiny
+
+KEY = host_key()
+
+
+@pytest.fixture
+def root(tmp_path) -> Root:
+    return install_tiny(tiny_bundle(tmp_path / "x.kitbag", "3.13.5"), tmp_path / "root")
+
+
+@pytest.fixture
+def place(root) -> Path:
+    return Path(root.install_path(KEY))
+
+
+def verify(root: Root, *requests: str) -> Verified:
+    (found,) = verify_builds(root, parse_requests(requests), SilentReporter())
+    return found
+
+
+def test_what_was_just_installed_is_sound(root, place):
+    found = verify(root)
+    assert found.sound
+    assert (found.key, found.path) == (KEY, str(place))
+    assert (found.missing, found.changed, found.extra) == ((), (), ())
+    files = [
+        path
+        for path in place.rglob("*")
+        if path.is_file() and not path.is_symlink() and ".kitbag" not in path.parts
+    ]
+    assert found.files == len(files)
+
+
+@pytest.mark.parametrize(
+    "path", ["lib/python3.13/os.py", "lib/pkgconfig/python-3.13.pc", "BUILD", "bin/python3.13"]
+)
+@pytest.mark.parametrize("how", ["flip", "longer", "empty", "folder", "link", "gone"])
+def test_any_change_of_a_file_is_seen(root, place, path, how):
+    file = place / path
+    data = bytearray(file.read_bytes())
+    mode = file.stat().st_mode
+    file.unlink()
+    if how == "folder":
+        file.mkdir()
+    elif how == "link":
+        (place / "same").write_bytes(data)
+        file.symlink_to(place / "same")
+    elif how != "gone":
+        data[len(data) // 2] ^= how == "flip"
+        file.write_bytes(b"" if how == "empty" else data + b"x" * (how == "longer"))
+        file.chmod(mode)
+    found = verify(root)
+    assert not found.sound
+    assert (found.missing if how == "gone" else found.changed) == (path,)
+
+
+def test_modes_count_where_they_make_a_program(root, place):
+    (place / "lib/python3.13/os.py").chmod(0o600)
+    assert verify(root).sound
+    (place / "lib/python3.13/os.py").chmod(0o744)
+    (place / "bin/python3.13").chmod(0o644)
+    assert verify(root).changed == ("bin/python3.13", "lib/python3.13/os.py")
+
+
+@pytest.mark.parametrize("how", ["other", "file", "gone"])
+def test_any_change_of_a_link_is_seen(root, place, how):
+    link = place / "bin/python3"
+    link.unlink()
+    if how == "other":
+        link.symlink_to("python")
+    elif how == "file":
+        link.write_text("")
+    found = verify(root)
+    assert (found.missing if how == "gone" else found.changed) == ("bin/python3",)
+
+
+def test_a_folder_that_became_a_file_is_seen(root, place):
+    folder = place / "share/terminfo/P"
+    (folder / "P4").unlink()
+    folder.rmdir()
+    folder.write_text("")
+    found = verify(root)
+    assert found.changed == ("share/terminfo/P",)
+    assert found.missing == ("share/terminfo/P/P4",)
+
+
+def test_a_persons_own_files_are_no_fault(root, place):
+    (place / "lib/python3.13/site-packages/own.py").write_text("")
+    (place / "lib/python3.13/__pycache__").mkdir()
+    (place / "lib/python3.13/__pycache__/os.cpython-313.pyc").write_bytes(b"")
+    (place / "note").symlink_to("nothing")
+    found = verify(root)
+    assert found.sound
+    assert found.extra == ("lib/python3.13/site-packages/own.py", "note")
+
+
+def test_an_added_link_to_a_folder_is_told_too(root, place):
+    (place / "more").symlink_to("lib")
+    assert verify(root).extra == ("more",)
+
+
+def test_a_build_of_another_tool_can_not_be_checked(root):
+    other = host_key("3.11.7")
+    os.makedirs(root.install_path(other))
+    found = verify(root, "3.11")
+    assert not found.sound
+    assert "another tool installed it" in found.problem
+
+
+@pytest.mark.parametrize("name", ["receipt.json", "contents.tsv"])
+def test_a_damaged_receipt_is_the_problem_of_its_build_alone(root, place, name):
+    (place / ".kitbag" / name).write_text("{}")
+    found = verify(root)
+    assert not found.sound
+    assert name in found.problem
+
+
+def test_a_receipt_with_a_foreign_key_is_damage(root, place):
+    path = place / ".kitbag" / "receipt.json"
+    path.write_text(path.read_text().replace(f'"key": "{KEY}"', '"key": "odd"'))
+    assert "receipt.json" in verify(root).problem
+
+
+def test_a_moved_build_is_told_to_be_moved(root, tmp_path):
+    moved = Root(str(tmp_path / "moved"))
+    os.rename(root.path, moved.path)
+    found = verify(moved)
+    assert found.problem == (
+        f"it was moved here from {root.install_path(KEY)}; run kitbag relocate"
+    )
+    assert (found.missing, found.changed) == ((), ())
+
+
+def test_a_request_that_names_nothing(root):
+    with pytest.raises(NoMatch):
+        verify(root, "3.9")
+
+
+def test_progress_counts_every_byte(root, place):
+    class Counting(SilentReporter):
+        def __init__(self) -> None:
+            self.total = self.done = 0
+
+        def progress(self, label, total):
+            self.total = total
+            outer = self
+
+            class Progress:
+                def __enter__(self):
+                    return self
+
+                def __exit__(self, *exc: object) -> None: ...
+
+                def advance(self, count: int) -> None:
+                    outer.done += count
+
+            return Progress()
+
+    reporter = Counting()
+    verify_builds(root, (), reporter)
+    assert reporter.done > 0
+    assert abs(reporter.done - reporter.total) < reporter.total

@@ -52,7 +52,6 @@ class _Reader:
         self._filename = filename
         self._buffer = memoryview(b"")
         self._left = 0  # bytes of the current member, padding not included
-        self._padding = 0
 
     def members(self) -> Iterator[tuple[Member, Iterator[Any]]]:
         extended: dict[str, str] = {}
@@ -67,14 +66,20 @@ class _Reader:
                 self._read_extension(kind, size, extended)
                 continue
             member = self._member(header, size, extended)
-            extended = {}
+            if extended:
+                extended = {}
+            padding = -member.size % BLOCK
+            if member.size + padding <= len(self._buffer):
+                # Most files lie in one chunk as a whole.
+                piece = self._buffer[: member.size]
+                self._buffer = self._buffer[member.size + padding :]
+                yield member, iter((piece,) if piece else ())
+                continue
             self._left = member.size
-            self._padding = -member.size % BLOCK
             yield member, self._data()
             for _ in self._data():
                 pass
-            if self._padding:
-                self._take(self._padding)
+            self._take(padding)
         if extended:
             raise self._bad("an extended header stands before nothing")
         if bytes(self._take(BLOCK)) != _ZEROS:
@@ -209,11 +214,9 @@ class _Reader:
 
     def _octal(self, field: bytes, what: str) -> int:
         digits = field.strip(b" \0")
-        if not digits:
-            return 0
         if digits.strip(b"01234567"):
             raise self._bad(f"{field!r} for a {what}")
-        return int(digits, 8)
+        return int(digits or b"0", 8)
 
     def _check_sum(self, header: bytes) -> None:
         # The sum takes the checksum's own eight bytes for spaces. The low half of an Adler-32 is

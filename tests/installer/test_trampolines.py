@@ -2,10 +2,10 @@ import os
 import subprocess
 
 import pytest
-from support.require import require_command
 
 from kitbag_installer.roots import Root
 from kitbag_installer.trampolines import MARK, misled_by_links, trampoline_target, write_trampoline
+from support.require import require_command
 
 
 @pytest.fixture

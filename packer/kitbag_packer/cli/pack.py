@@ -49,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="kitbag",
         help="one file (the default), or the same members in a directory",
     )
-    parser.add_argument("--name", default="python", help="a name for the bundle, shown by kitbag show")
+    parser.add_argument(
+        "--name", default="python", help="a name for the bundle, shown by kitbag show"
+    )
     parser.add_argument(
         "--bundle-version", default="", metavar="VERSION", help="the bundle's own version"
     )

@@ -278,20 +278,21 @@ def test_what_is_accepted_is_what_python_reads_too(changes):
         tar[place] = value
     fix_checksums(tar)
     try:
-        ours = {m.path: data for m, data in read(bytes(tar)) if m.kind == "f"}
+        ours = [(m.path, data) for m, data in read(bytes(tar)) if m.kind == "f"]
     except ArchiveError:
         return
-    theirs = {}
+    theirs = []
     try:
         with tarfile.open(fileobj=io.BytesIO(bytes(tar)), errors="surrogateescape") as archive:
             for info in archive:
                 if info.isfile():
                     stream = archive.extractfile(info)
                     assert stream is not None
-                    theirs[os.path.normpath(info.name)] = stream.read()
+                    theirs.append((os.path.normpath(info.name), stream.read()))
     except tarfile.TarError:
         return
-    assert ours == theirs
+    # Python takes a number that it can't read, a device's or an owner's, for the silent end.
+    assert ours[: len(theirs)] == theirs
 
 
 @settings(max_examples=100)

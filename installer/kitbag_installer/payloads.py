@@ -50,7 +50,12 @@ class PayloadReader:
     @classmethod
     def of(cls, bundle: Bundle, build: Build, progress: Progress) -> PayloadReader:
         """Begin to read the archive of ``build``."""
-        return cls(build, bundle.open_payload(build), progress)
+        payload = bundle.open_payload(build)
+        try:
+            return cls(build, payload, progress)
+        except BaseException:
+            payload.close()
+            raise
 
     def __enter__(self) -> PayloadReader:
         return self

@@ -147,7 +147,7 @@ def _add_files(
     added = {}
     for path, text in wanted.items():
         if path not in known:
-            data = text.encode("ascii")
+            data = text.encode("utf-8")
             full = os.path.join(tree, path)
             with open(full, "xb") as file:
                 file.write(data)

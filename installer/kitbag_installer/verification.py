@@ -31,7 +31,8 @@ class Verified:
     """What was found out about one build; paths are relative to it.
 
     ``problem`` is set where it could not be checked at all. ``extra`` are files that the install
-    did not make: a person's own, and no fault.
+    did not make: a person's own, and no fault. ``foreign`` is a build that another tool installed
+    and that nobody asked about: there is nothing to hold it against.
     """
 
     key: BuildKey
@@ -41,6 +42,7 @@ class Verified:
     changed: tuple[str, ...]
     extra: tuple[str, ...]
     problem: str = ""
+    foreign: bool = False
 
     @property
     def sound(self) -> bool:
@@ -51,12 +53,14 @@ class Verified:
 def verify_builds(root: Root, requests: Sequence[Request], reporter: Reporter) -> list[Verified]:
     """Check the builds in ``root`` that ``requests`` name, or all. Raises :class:`NoMatch`."""
     keys = matching_keys(tuple(root.builds()), requests)
-    return [_verify(root, key, reporter) for key in keys]
+    return [_verify(root, key, bool(requests), reporter) for key in keys]
 
 
-def _verify(root: Root, key: BuildKey, reporter: Reporter) -> Verified:
+def _verify(root: Root, key: BuildKey, named: bool, reporter: Reporter) -> Verified:
     path = root.install_path(key)
     if not has_receipt(path):
+        if not named:
+            return Verified(key, path, 0, (), (), (), foreign=True)
         return Verified(key, path, 0, (), (), (), "another tool installed it; it has no receipt")
     try:
         receipt = read_receipt(path)

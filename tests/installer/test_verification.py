@@ -118,6 +118,14 @@ def test_a_build_of_another_tool_can_not_be_checked(root):
     assert "another tool installed it" in found.problem
 
 
+def test_nobody_asked_about_a_build_of_another_tool(root):
+    other = host_key("3.11.7")
+    os.makedirs(root.install_path(other))
+    by_key = {found.key: found for found in verify_builds(root, (), SilentReporter())}
+    assert by_key[other].foreign
+    assert all(found.sound for found in by_key.values())
+
+
 @pytest.mark.parametrize("name", ["receipt.json", "contents.tsv"])
 def test_a_damaged_receipt_is_the_problem_of_its_build_alone(root, place, name):
     (place / ".kitbag" / name).write_text("{}")

@@ -60,6 +60,7 @@ class _Reader:
             if header == _ZEROS:
                 break
             self._check_sum(header)
+            self._check_numbers(header)
             kind = header[156:157]
             size = self._size(header)
             if kind in (b"x", b"g", b"L", b"K"):
@@ -217,6 +218,18 @@ class _Reader:
         if digits.strip(b"01234567"):
             raise self._bad(f"{field!r} for a {what}")
         return int(digits or b"0", 8)
+
+    def _check_numbers(self, header: bytes) -> None:
+        """Owner and time are not used, but other readers stop where they make no sense."""
+        if not (header[108:124] + header[136:148]).translate(None, b"01234567 \0"):
+            return
+        for what, field in (
+            ("user", header[108:116]),
+            ("group", header[116:124]),
+            ("time", header[136:148]),
+        ):
+            if field[0] not in (0x80, 0xFF):
+                self._octal(field, what)
 
     def _check_sum(self, header: bytes) -> None:
         # The sum takes the checksum's own eight bytes for spaces. The low half of an Adler-32 is

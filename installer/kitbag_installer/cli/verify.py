@@ -118,6 +118,7 @@ def _as_table(result: Verified) -> dict[str, Any]:
         "key": str(result.key),
         "path": result.path,
         "sound": result.sound,
+        "foreign": result.foreign,
         "files": result.files,
         "missing": list(result.missing),
         "changed": list(result.changed),
@@ -127,6 +128,8 @@ def _as_table(result: Verified) -> dict[str, Any]:
 
 
 def _lines(result: Verified) -> list[str]:
+    if result.foreign:
+        return [f"{result.key}: not checked; another tool installed it"]
     if result.sound:
         added = f", {len(result.extra)} added since" if result.extra else ""
         return [f"{result.key}: sound; {result.files} files{added}"]

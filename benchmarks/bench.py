@@ -1,8 +1,11 @@
 """Times kitbag beside uv and tar: the same archives, one run, medians and ratios.
 
-Everything is warm (archives and bundles in the page cache) and every install goes into an empty
-root. The commands of one table take turns, so that a machine whose speed drifts is fair to all.
-Peak memory is the sum over all processes of a command, sampled in a run of its own.
+Everything is warm (archives and bundles in the page cache) and every install goes into a new root.
+The commands of one table take turns, so that a machine whose speed drifts is fair to all. Peak
+memory is the sum over all processes of a command, sampled in a run of its own.
+
+Nothing is deleted before the end: ext4 does not reuse an inode for some minutes after it was freed
+and searches past it again and again, which makes every file creation many times slower.
 
     python benchmarks/bench.py [--runs N] [--where DIR] [--only WORD]
 """
@@ -11,9 +14,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -29,15 +32,22 @@ sys.path.insert(0, str(HERE / "tests"))
 from support.interpreters import find_interpreters  # noqa: E402
 from support.pbs import make_pbs_archive  # noqa: E402
 
+NEW = "{new}"
+
 
 @dataclass(frozen=True)
 class Contender:
-    """A command, the directory it fills (emptied before each run), and its environment."""
+    """A command and its environment; ``NEW`` in either stands for a directory to fill."""
 
     name: str
     command: list[str]
-    fills: Path
     environment: dict[str, str]
+
+    def ready(self, new: Path) -> tuple[list[str], dict[str, str]]:
+        """Command and environment for the directory ``new``, which is not there yet."""
+        place = str(new)
+        command = [word.replace(NEW, place) for word in self.command]
+        return command, {name: text.replace(NEW, place) for name, text in self.environment.items()}
 
 
 @dataclass(frozen=True)
@@ -48,14 +58,14 @@ class Table:
     contenders: list[Contender]
 
 
-def run_once(contender: Contender) -> float:
+def run_once(contender: Contender, new: Path) -> float:
     """Seconds of wall time for one run."""
-    shutil.rmtree(contender.fills, ignore_errors=True)
+    command, environment = contender.ready(new)
     os.sync()
     started = time.perf_counter()
     done = subprocess.run(
-        contender.command,
-        env=contender.environment,
+        command,
+        env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         check=False,
@@ -66,12 +76,12 @@ def run_once(contender: Contender) -> float:
     return seconds
 
 
-def peak_memory(contender: Contender) -> float:
-    """The greatest sum of the resident, not shared, memory of a command's processes, in MiB."""
-    shutil.rmtree(contender.fills, ignore_errors=True)
+def peak_memory(contender: Contender, new: Path) -> float:
+    """The greatest sum of the proportional memory of a command's processes, in MiB."""
+    command, environment = contender.ready(new)
     process = subprocess.Popen(
-        contender.command,
-        env=contender.environment,
+        command,
+        env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -118,12 +128,13 @@ def proportional_memory(pid: int) -> int:
     return 0
 
 
-def report(table: Table, runs: int) -> None:
+def report(table: Table, runs: int, work: Path) -> None:
     """Run a table's contenders in turn and print it as Markdown."""
     times: dict[str, list[float]] = {each.name: [] for each in table.contenders}
+    places = (work / f"filled-{number}" for number in itertools.count(time.monotonic_ns()))
     for number in range(runs + 1):
         for contender in table.contenders:
-            seconds = run_once(contender)
+            seconds = run_once(contender, next(places))
             if number:
                 times[contender.name].append(seconds)
     base = table.contenders[0].name
@@ -136,7 +147,7 @@ def report(table: Table, runs: int) -> None:
         print(
             f"| {contender.name} | {statistics.median(taken):.3f} | {min(taken):.3f} "
             f"| {max(taken):.3f} | {statistics.median(ratios):.2f} "
-            f"| {peak_memory(contender):.0f} |",
+            f"| {peak_memory(contender, next(places)):.0f} |",
             flush=True,
         )
 
@@ -193,48 +204,42 @@ def install_tables(work: Path) -> list[Table]:
         bundle = work / f"bench-{count}.kitbag"
         sources = [word for version in chosen for word in ("--from", str(archives[version]))]
         subprocess.run([kitbag, "pack", "-q", *sources, "-o", str(bundle)], check=True)
-        fills = work / "filled"
-        ours = ["install", "--root", str(fills), "--no-bin", "-q"]
+        ours = ["install", "--root", NEW, "--no-bin", "-q"]
         environment = clean_environment(
             UV_CACHE_DIR=str(work / "uv-cache"),
-            UV_PYTHON_INSTALL_DIR=str(fills),
+            UV_PYTHON_INSTALL_DIR=NEW,
             UV_NO_CONFIG="1",
         )
         command = [uv.find_uv_bin(), "python", "install", "-q", "--no-bin", "--offline"]
         command += ["--python-downloads-json-url", str(listing), *chosen]
         contenders = [
-            Contender("uv python install", command, fills, environment),
+            Contender("uv python install", command, environment),
             Contender(
                 "kitbag install",
                 [kitbag, ours[0], str(bundle), *ours[1:]],
-                fills,
                 clean_environment(),
             ),
             Contender(
                 "python3 FILE",
                 [plain, "-I", "-S", "-B", str(bundle), *ours],
-                fills,
                 clean_environment(),
             ),
         ]
         unpack = "; ".join(f"tar -xzf '{archives[version]}'" for version in chosen)
-        script = f"mkdir '{fills}' && cd '{fills}' && {{ {unpack}; }}"
-        contenders.append(Contender("tar -xzf", ["sh", "-c", script], fills, clean_environment()))
+        script = f"mkdir '{NEW}' && cd '{NEW}' && {{ {unpack}; }}"
+        contenders.append(Contender("tar -xzf", ["sh", "-c", script], clean_environment()))
         tables.append(Table(title, contenders))
     return tables
 
 
-def start_table(work: Path) -> Table:
+def start_table() -> Table:
     """How long it takes to say which version this is."""
     kitbag = str(Path(sys.executable).with_name("kitbag"))
-    nothing = work / "nothing"
     return Table(
         "Start",
         [
-            Contender(
-                "python -c pass", [sys.executable, "-c", "pass"], nothing, clean_environment()
-            ),
-            Contender("kitbag --version", [kitbag, "--version"], nothing, clean_environment()),
+            Contender("python -c pass", [sys.executable, "-c", "pass"], clean_environment()),
+            Contender("kitbag --version", [kitbag, "--version"], clean_environment()),
         ],
     )
 
@@ -256,12 +261,13 @@ def main() -> int:
         f"Python {sys.version.split()[0]}, {accelerated}, {os.cpu_count()} CPUs, "
         f"runs: {options.runs}"
     )
-    with tempfile.TemporaryDirectory(prefix="kitbag-bench-", dir=options.where) as folder:
+    where = os.path.abspath(options.where) if options.where else None
+    with tempfile.TemporaryDirectory(prefix="kitbag-bench-", dir=where) as folder:
         work = Path(folder)
         (work / "archives").mkdir()
-        for table in [*install_tables(work), start_table(work)]:
+        for table in [*install_tables(work), start_table()]:
             if options.only.lower() in table.title.lower():
-                report(table, options.runs)
+                report(table, options.runs, work)
     return 0
 
 

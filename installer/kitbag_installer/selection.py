@@ -9,7 +9,7 @@ from kitbag_bundles.errors import DoesNotFit, NoMatch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kitbag_bundles.keys import BuildKey
+    from kitbag_bundles.keys import BuildKey, Version
     from kitbag_bundles.manifest import Build
     from kitbag_bundles.requests import Request
     from kitbag_installer.hosts import Host
@@ -21,28 +21,28 @@ def select_builds(
     """The builds to install on ``host``, in the order of their keys.
 
     Without a request: everything that fits, and of each implementation, version and variant the
-    one build that suits the host best. Raises :class:`NoMatch` (the bundle has nothing of that
-    name) and :class:`DoesNotFit` (it has, but for other machines).
+    one build that suits the host best. A request that names no patch means the newest patch of
+    each minor version that it matches. Raises :class:`NoMatch` (the bundle has nothing of that
+    name) and :class:`DoesNotFit` (it has, but not for this machine).
     """
     by_key = {build.key: build for build in builds}
+    reasons = {key: host.unfit(key) or host.lacks(build) for key, build in by_key.items()}
     chosen: set[BuildKey] = set()
     if not requests:
-        chosen = _best([key for key in by_key if not host.unfit(key)])
+        chosen = _best([key for key, reason in reasons.items() if not reason])
         if not chosen:
-            raise DoesNotFit(f"nothing in the bundle fits this host, {host}; {_offer(by_key)}")
+            why = "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
+            raise DoesNotFit(
+                f"nothing in the bundle fits this host, {host}; {why or 'it is empty'}"
+            )
     for request in requests:
         found = request.choose(by_key)
         if not found:
             raise NoMatch(f"no build in the bundle matches {request.text!r}; {_offer(by_key)}")
-        fitting = [key for key in found if not host.unfit(key)]
+        fitting = [key for key in found if not reasons[key]]
         if not fitting:
-            reason = host.unfit(found[0])
-            raise DoesNotFit(f"{found[0]} does not fit this host, {host}: {reason}")
-        chosen |= _best(fitting)
-    for key in sorted(chosen, key=str):
-        reason = host.lacks(by_key[key])
-        if reason:
-            raise DoesNotFit(f"{key} can't run on this host: {reason}")
+            raise DoesNotFit(f"{found[0]} does not fit this host, {host}: {reasons[found[0]]}")
+        chosen |= _best(fitting if request.names_patch else _newest_patches(fitting))
     return tuple(by_key[key] for key in sorted(chosen, key=_order))
 
 
@@ -73,6 +73,18 @@ def _best(keys: Sequence[BuildKey]) -> set[BuildKey]:
         if rival is None or key.target.cpu_level > rival.target.cpu_level:
             best[same] = key
     return set(best.values())
+
+
+def _newest_patches(keys: Sequence[BuildKey]) -> list[BuildKey]:
+    newest: dict[tuple[str, str, str], Version] = {}
+    for key in keys:
+        line = (key.implementation, key.version.minor_text, key.variant)
+        newest[line] = max(key.version, newest.get(line, key.version))
+    return [
+        key
+        for key in keys
+        if newest[key.implementation, key.version.minor_text, key.variant] == key.version
+    ]
 
 
 def _offer(by_key: dict[BuildKey, Build]) -> str:

@@ -49,7 +49,7 @@ def test_the_best_build_depends_on_the_cpu():
 
 def test_requests_are_met_in_the_order_of_the_keys_and_once():
     assert selected("pypy", "3.12", "3.12.1") == [KEYS[0], KEYS[9]]
-    assert selected("3.13") == [KEYS[1], KEYS[4]]
+    assert selected("3.13", "3.13.4") == [KEYS[1], KEYS[4]]
     assert selected("latest") == [KEYS[4]]
 
 
@@ -72,14 +72,28 @@ def test_a_build_for_another_machine_says_why():
 def test_a_bundle_for_other_machines_says_what_it_has():
     with pytest.raises(DoesNotFit, match="nothing in the bundle fits this host"):
         selected(host=replace(HOST, arch="s390x"))
-    with pytest.raises(DoesNotFit, match="it has no builds"):
+    with pytest.raises(DoesNotFit, match="it is empty"):
         selected(builds=[])
+
+
+def test_a_request_without_a_patch_means_the_newest_of_each_minor_version():
+    assert selected("3.13") == [KEYS[4]]
+    assert selected(">=3.12") == [KEYS[0], KEYS[4]]
+    assert selected("3.13.4") == [KEYS[1]]
+    assert selected("any") == [KEYS[0], KEYS[4], KEYS[8], KEYS[9]]
+    # The newest that fits, not the newest there is.
+    newer = packed_build("cpython-3.13.9-linux-s390x-gnu").build
+    assert selected("3.13", builds=[*BUILDS, newer]) == [KEYS[4]]
 
 
 def test_what_a_build_needs_of_the_system_is_checked_before_anything_is_done():
     needs = replace(BUILDS[2].needs, glibc="2.39")
+    wanting = replace(BUILDS[2], needs=needs)
     with pytest.raises(DoesNotFit, match=r"3\.13\.5-.*needs glibc 2\.39, this system has 2\.34"):
-        selected(builds=[BUILDS[0], replace(BUILDS[2], needs=needs)])
+        selected("3.13", builds=[BUILDS[0], wanting])
+    with pytest.raises(DoesNotFit, match=r"nothing .* fits .*needs glibc 2\.39"):
+        selected(builds=[wanting])
+    assert selected(builds=[BUILDS[0], wanting]) == [KEYS[0]]
 
 
 PARSED = [BuildKey.parse(key) for key in (*KEYS[:3], KEYS[8], KEYS[9], f"cpython-3.14.0rc1-{GNU}")]

@@ -7,7 +7,6 @@ system's own shell, since the Python that runs this may bring another one along.
 from __future__ import annotations
 
 import os
-import platform
 import re
 import struct
 import sys
@@ -87,7 +86,7 @@ class Host:
 def this_host() -> Host:
     """Describe this machine."""
     system = _SYSTEMS.get(sys.platform, sys.platform)
-    machine = platform.machine().lower()
+    machine = _machine().lower()
     arch = _MACHINES.get(machine, machine)
     if system != "linux":
         return Host(system, arch, "none")
@@ -97,6 +96,14 @@ def this_host() -> Host:
         libc = "gnueabihf" if "armhf" in loader else "gnueabi"
     version = _glibc_version() if libc != "musl" else ""
     return Host(system, arch, libc, version, _cpu_level() if arch == "x86_64" else 1)
+
+
+def _machine() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().machine
+    import platform
+
+    return platform.machine()
 
 
 def elf_interpreter(path: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from typing import TYPE_CHECKING
 
 from kitbag_installer.commit import remove_tree
@@ -45,6 +44,8 @@ def misled_by_links(root: Root, program: str) -> bool:
 
 
 def _starts(program: str) -> bool:
+    import subprocess
+
     try:
         done = subprocess.run(
             [program, "-I", "-S", "-B", "-c", "pass"],

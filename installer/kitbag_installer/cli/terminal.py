@@ -7,7 +7,6 @@ second, on a terminal only; colour follows ``NO_COLOR`` and ``FORCE_COLOR``.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 import time
@@ -149,6 +148,8 @@ class _Bar:
         rate = self._done / max(now - self._started, 0.001)
         left = max(self._total - self._done, 0) / rate if rate else 0
         numbers = f"{share:4.0%}  {human_size(int(rate))}/s  {_clock(left)} left"
+        import shutil
+
         width = shutil.get_terminal_size().columns - 1
         room = max(min(width - len(self._label) - len(numbers) - 6, 30), 0)
         filled = int(share * room)

@@ -401,13 +401,15 @@ def test_without_permission() -> None:
         closed.mkdir()
         closed.chmod(0o555)
         Path(folder).chmod(0o755)
+        # Made beforehand: somebody else may not read this checkout.
+        members = small_members()
         root = os.geteuid() == 0
         if root:
             os.seteuid(65534)
         try:
             for form in (write_bundle, write_directory):
                 with pytest.raises(FileSystemError, match="Permission denied; write elsewhere, or"):
-                    form(closed / "x", small_members(), reporter=SILENT)
+                    form(closed / "x", members, reporter=SILENT)
         finally:
             if root:
                 os.seteuid(0)

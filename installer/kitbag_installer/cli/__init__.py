@@ -102,28 +102,21 @@ def _overview(verbs: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _run(verb: str, arguments: list[str], verbs: Mapping[str, tuple[str, str]]) -> int:
-    import argparse
     import importlib
 
     from kitbag_bundles.errors import Interrupted, KitbagError, file_system_error
+    from kitbag_installer.cli.parsing import parse
     from kitbag_installer.cli.terminal import TerminalReporter, show_error, stop_on_signals
 
     stop_on_signals()
     module = importlib.import_module(verbs[verb][0])
-    parser = argparse.ArgumentParser(
-        prog=f"kitbag {verb}",
-        description=module.__doc__.partition("\n\n")[0] if module.__doc__ else None,
-        epilog=module.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    module.add_arguments(parser)
+    as_json = "--json" in arguments
     try:
-        # Intermixed, so that requests may also come after options.
-        options = parser.parse_intermixed_args(arguments)
+        options = parse(verb, module, arguments)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
-    as_json = bool(getattr(options, "json", False))
+    except KitbagError as error:
+        return show_error(error, as_json=as_json)
     reporter = TerminalReporter(quiet=bool(getattr(options, "quiet", False)))
     try:
         return _guarded(module, options, reporter)

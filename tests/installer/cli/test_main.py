@@ -90,8 +90,17 @@ def test_the_examples_can_be_parsed(verb):
 def test_an_unknown_option_is_a_usage_error(capfd, verb):
     done = run_kitbag(capfd, verb, "x", "--frobnicate")
     assert (done.status, done.out) == (2, "")
-    assert f"usage: kitbag {verb}" in done.err
+    assert done.err.startswith("kitbag: error: ")
+    assert done.err.endswith(f"; see kitbag {verb} --help\n")
+    assert done.err.count("\n") == 1
     assert "--frobnicate" in done.err or "required" in done.err
+
+
+def test_a_usage_error_is_json_too_where_that_is_asked_for(capfd):
+    done = run_kitbag(capfd, "install", "--json")
+    assert done.status == 2
+    message = "the following arguments are required: BUNDLE; see kitbag install --help"
+    assert json.loads(done.out) == {"error": {"code": "usage", "message": message}}
 
 
 def test_options_are_not_abbreviated(capfd, bundle):

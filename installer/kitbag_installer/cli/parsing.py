@@ -1,0 +1,37 @@
+"""The parser of a verb's arguments: argparse, with errors in kitbag's own form."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from kitbag_bundles.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        # Intermixed parsing counts positionals as required that need not be there.
+        message = message.replace(", REQUEST", "")
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def verb_parser(verb: str, module: Any) -> argparse.ArgumentParser:
+    """The parser for ``verb``, whose module says what its arguments are."""
+    parser = _Parser(
+        prog=f"kitbag {verb}",
+        description=module.__doc__.strip(),
+        epilog=module.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return parser
+
+
+def parse(verb: str, module: Any, arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse a verb's arguments; raises :class:`UsageError`, and ``SystemExit`` after ``--help``."""
+    # Intermixed, so that requests may also come after options.
+    return verb_parser(verb, module).parse_intermixed_args(arguments)

@@ -157,7 +157,7 @@ class _Tree:
 def _hard_link(source: str, path: str, mode: int) -> None:
     try:
         os.link(source, path)
-    except (PermissionError, NotImplementedError, OSError):
+    except (OSError, NotImplementedError):
         # Some file systems have no hard links; the content is what matters.
         import shutil
 

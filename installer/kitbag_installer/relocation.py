@@ -217,7 +217,7 @@ def _clone(source: str, destination: str, skip: set[str]) -> None:
                 continue
             try:
                 os.link(entry.path, new, follow_symlinks=False)
-            except (PermissionError, NotImplementedError, OSError):
+            except (OSError, NotImplementedError):
                 shutil.copy2(entry.path, new, follow_symlinks=False)
     shutil.copymode(source, destination)
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 MARK = "# Made by kitbag, which replaces it as it likes."
 _LARGEST = 8192
 _TIMEOUT = 60.0
+_PROGRAM = "import os, sys; sys.stdout.buffer.write(os.fsencode(sys.base_prefix))"
 
 
 def misled_by_links(root: Root, program: str) -> bool:
-    """Whether an environment that was made through a link to ``program`` would not start.
+    """Whether an environment that was made through a link to ``program`` would be lost.
 
     Finds out by making the least of such environments, below the root's temporary directory.
     """
@@ -37,27 +38,34 @@ def misled_by_links(root: Root, program: str) -> bool:
         os.symlink(os.path.join(folder, name), inside)
         with open(os.path.join(folder, "env", "pyvenv.cfg"), "w", encoding="utf-8") as file:
             file.write(f"home = {folder}\n")
-        # What does not start in its own place either has another trouble.
-        return not _starts(inside) and _starts(program)
+        own = _base_prefix(program)
+        # What does not start in its own place either has another trouble. One that starts may
+        # have found the library of its compiled-in prefix, where that is on this machine.
+        return os.path.isdir(own) and not _same_place(own, _base_prefix(inside))
     finally:
         remove_tree(folder)
 
 
-def _starts(program: str) -> bool:
+def _base_prefix(program: str) -> str:
+    """Where the interpreter finds its library; empty if it does not start."""
     import subprocess
 
     try:
         done = subprocess.run(
-            [program, "-I", "-S", "-B", "-c", "pass"],
+            [program, "-I", "-S", "-B", "-c", _PROGRAM],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=_TIMEOUT,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+        return ""
+    return "" if done.returncode or b"\0" in done.stdout else os.fsdecode(done.stdout)
+
+
+def _same_place(one: str, other: str) -> bool:
+    return bool(other) and os.path.realpath(one) == os.path.realpath(other)
 
 
 def write_trampoline(root: Root, target: str, path: str) -> None:

@@ -60,14 +60,23 @@ def test_links_folders_and_large_files_are_not_ours(root, tmp_path):
     assert trampoline_target(str(tmp_path)) == ""
 
 
-def test_an_interpreter_with_another_compiled_prefix_is_misled(root, tmp_path):
-    # Starts in its own place, and not where an environment's home is a folder of links.
+@pytest.mark.parametrize("in_environment", ["exit 1", "printf /", "printf nonsense"])
+def test_an_interpreter_with_another_compiled_prefix_is_misled(root, tmp_path, in_environment):
+    # At home in its own place, and not where an environment's home is a folder of links: there it
+    # does not start, or finds the library of a prefix that happens to exist.
+    folder = tmp_path / "real"
     program = script(
-        tmp_path / "real" / "bin" / "python3.13",
-        'case "$0" in */env/bin/*) exit 1 ;; esac',
+        folder / "bin" / "python3.13",
+        f"case \"$0\" in */env/bin/*) {in_environment} ;; *) printf %s '{folder}' ;; esac",
     )
     assert misled_by_links(root, program)
     assert os.listdir(root.temp) == []
+
+
+def test_one_that_is_at_home_through_a_link_is_not(root, tmp_path):
+    (tmp_path / "minor").symlink_to("real")
+    program = script(tmp_path / "real" / "bin" / "python3.13", f"printf %s '{tmp_path}/minor'")
+    assert not misled_by_links(root, program)
 
 
 def test_a_running_python_in_its_own_prefix_is_not(root, interpreter):

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from support.interpreters import Interpreter, packable_interpreters, running_interpreter
 from support.pbs import make_pbs_archive
@@ -16,6 +17,18 @@ from support.tiny import make_tiny_archive
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# How long one example takes says more about the machine than about the code; the first one of a
+# fresh checkout has tables of characters to make. Where a change is judged the examples are the
+# same each time, elsewhere they go on looking.
+settings.register_profile(
+    "kitbag",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
+    derandomize=bool(os.environ.get("KITBAG_REQUIRE_ALL")),
+)
+settings.load_profile("kitbag")
 
 # What the tests themselves read; everything else of kitbag's and uv's is taken away.
 _KEPT = frozenset({"KITBAG_REQUIRE_ALL", "KITBAG_TEST_CACHE"})

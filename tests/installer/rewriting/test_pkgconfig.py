@@ -66,7 +66,9 @@ def test_tcls_files_have_the_dependencies_as_their_prefix() -> None:
 
 
 def test_the_build_machine_goes_and_look_alikes_stay() -> None:
-    text = "prefix = /install\nLibs.private: -L/tools/deps/lib -lz\nurl=https://example.org/install/\n"
+    text = (
+        "prefix = /install\nLibs.private: -L/tools/deps/lib -lz\nurl=https://example.org/install/\n"
+    )
     assert pkgconfig.rewrite(text) == (
         "prefix = ${pcfiledir}/../..\nLibs.private: -lz\nurl=https://example.org/install/\n"
     )

@@ -94,6 +94,18 @@ class Build:
 
 
 @dataclass(frozen=True)
+class InstallDefaults:
+    """What an install does unless it is told otherwise; ``None`` leaves it to kitbag."""
+
+    default: bool | None = None
+    """Whether ``python3`` and ``python`` are linked too."""
+    externally_managed: bool | None = None
+    """Whether builds get the file ``EXTERNALLY-MANAGED``."""
+    bin: bool | None = None
+    """Whether there are links and a ``kitbag`` command at all."""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The whole manifest."""
 
@@ -104,6 +116,7 @@ class Manifest:
     kitbag: str
     """The version of kitbag that made the bundle."""
     builds: tuple[Build, ...]
+    install: InstallDefaults = InstallDefaults()
 
     def build(self, key: BuildKey) -> Build | None:
         """The build with this key, if there is one."""
@@ -136,6 +149,7 @@ def parse(text: str) -> Manifest:
         version=bundle.text("version"),
         kitbag=bundle.text("kitbag", empty=False),
         builds=builds,
+        install=_parse_install(table),
     )
 
 
@@ -149,8 +163,20 @@ def to_table(manifest: Manifest) -> dict[str, Any]:
             "version": manifest.version,
             "kitbag": manifest.kitbag,
         },
+        **install_table(manifest.install),
         "build": [_build_table(build) for build in manifest.builds],
     }
+
+
+def install_table(install: InstallDefaults) -> dict[str, dict[str, bool]]:
+    """``{"install": …}`` with what ``install`` says, and nothing at all if it says nothing."""
+    said = {
+        "default": install.default,
+        "externally-managed": install.externally_managed,
+        "bin": install.bin,
+    }
+    table = {name: value for name, value in said.items() if value is not None}
+    return {"install": table} if table else {}
 
 
 def _build_table(build: Build) -> dict[str, Any]:
@@ -233,6 +259,17 @@ def _parse_build(table: _Table) -> Build:
     return build
 
 
+def _parse_install(table: _Table) -> InstallDefaults:
+    if "install" not in table.values:
+        return InstallDefaults()
+    install = table.table("install")
+    return InstallDefaults(
+        default=install.optional_flag("default"),
+        externally_managed=install.optional_flag("externally-managed"),
+        bin=install.optional_flag("bin"),
+    )
+
+
 def _parse_payload(table: _Table) -> Payload:
     encoding = table.text("encoding", empty=False)
     if encoding not in ENCODINGS:
@@ -309,6 +346,9 @@ class _Table:
 
     def flag(self, name: str) -> bool:
         return self._get(name, bool, "true or false")
+
+    def optional_flag(self, name: str) -> bool | None:
+        return self.flag(name) if name in self.values else None
 
     def digest(self, name: str, *, empty: bool = False) -> str:
         value = self._get(name, str, "a SHA-256 in hex")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kitbag_bundles import manifest
 from kitbag_bundles.errors import BundleError, UnsupportedFormat
 from kitbag_bundles.keys import IMPLEMENTATIONS, VARIANTS, BuildKey, Target, Version
-from kitbag_bundles.manifest import Build, Manifest, Needs, Payload
+from kitbag_bundles.manifest import Build, InstallDefaults, Manifest, Needs, Payload
 from support.bundles import LINUX, OLDER, packed_build
 
 SOUND = Manifest(
@@ -79,6 +79,7 @@ def builds(draw: st.DrawFn) -> Build:
     )
 
 
+choices = st.none() | st.booleans()
 manifests = st.builds(
     Manifest,
     st.just(1),
@@ -87,6 +88,7 @@ manifests = st.builds(
     words,
     words.filter(bool),
     st.lists(builds(), max_size=4, unique_by=lambda build: build.key).map(tuple),
+    st.builds(InstallDefaults, choices, choices, choices),
 )
 
 
@@ -122,6 +124,15 @@ def test_the_text_is_in_the_order_of_the_format() -> None:
         *("top", "size", "sha256", "tar-sha256", "[build.needs]", "interpreter", "glibc"),
         *("libraries", "cpu", "os"),
     ]
+
+
+def test_defaults_of_an_install_are_there_only_if_they_say_something() -> None:
+    assert "install" not in manifest.to_table(SOUND)
+    said = dataclasses.replace(SOUND, install=InstallDefaults(default=True, bin=False))
+    text = text_of(manifest.to_table(said))
+    assert "\n[install]\ndefault = true\nbin = false\n\n[[build]]" in text
+    later = text.replace("[install]\n", "[install]\nsince-later = 1\n")
+    assert manifest.parse(later).install == said.install
 
 
 def test_lookups() -> None:
@@ -185,6 +196,10 @@ def test_an_unknown_encoding_is_refused_before_its_other_keys() -> None:
         (("bundle", "name"), "a\x1b[31mb"),
         (("bundle", "name"), "a\u202eb"),
         (("bundle", "kitbag"), ""),
+        (("install",), True),
+        (("install",), {"default": 1}),
+        (("install",), {"externally-managed": "yes"}),
+        (("install",), {"bin": []}),
         (("build",), 3),
         (("build",), [1]),
         (("build", 0, "key"), "cpython-3.13"),

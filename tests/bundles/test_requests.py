@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -5,7 +7,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version as Pep440
 
 from kitbag_bundles.errors import UsageError
-from kitbag_bundles.keys import BuildKey
+from kitbag_bundles.keys import IMPLEMENTATIONS, VARIANTS, BuildKey, Target, Version
 from kitbag_bundles.requests import Request, parse_requests
 
 GNU = "linux-x86_64-gnu"
@@ -70,12 +72,31 @@ def chosen(text: str) -> list[str]:
         ("pypy>=3.10", ["pypy-3.11.15"]),
         ("pypy3.10", []),
         ("graalpy", ["graalpy-3.11.0"]),
+        ("gp311", ["graalpy-3.11.0"]),
+        ("v3.12", ["cpython-3.12.1"]),
+        ("==3.12", ["cpython-3.12.1"]),
+        ("==3.12,>3.10", []),
+        (">=3.12t", ["cpython-3.13.5+freethreaded"]),
+        (">=3.12,<3.14+debug", ["cpython-3.13.5+debug"]),
+        ("cp313t", ["cpython-3.13.5+freethreaded"]),
+        ("!=3.13.0rc1,>=3.13.5", ["cpython-3.13.5", "cpython-3.13.5-linux-x86_64_v3-gnu",
+                                  "cpython-3.13.5-linux-x86_64-musl"]),
         ("pyodide", ["pyodide-3.13.2-emscripten-wasm32-musl"]),
         ("any-3.11", ["cpython-3.11.9", "pypy-3.11.15", "graalpy-3.11.0"]),
         ("cpython-3.13-linux-x86_64-musl", ["cpython-3.13.5-linux-x86_64-musl"]),
         ("cpython-any-linux-any-musl", ["cpython-3.13.5-linux-x86_64-musl"]),
         ("cpython-3.13.5-linux-x86_64_v3-gnu", ["cpython-3.13.5-linux-x86_64_v3-gnu"]),
         ("cpython-3.13.5+t-linux", ["cpython-3.13.5+freethreaded"]),
+        ("cpython-3.13t-linux", ["cpython-3.13.5+freethreaded"]),
+        ("cpython->=3.12,<3.13-linux", ["cpython-3.12.1"]),
+        ("cp312-linux", ["cpython-3.12.1"]),
+        ("pypy@3.11-linux-x86_64", ["pypy-3.11.15"]),
+        ("3.13-musl", ["cpython-3.13.5-linux-x86_64-musl"]),
+        ("313-x86_64_v3", ["cpython-3.13.5-linux-x86_64_v3-gnu"]),
+        ("any-musl", ["cpython-3.13.5-linux-x86_64-musl", "pyodide-3.13.2-emscripten-wasm32-musl"]),
+        ("3.12-linux-amd64", ["cpython-3.12.1"]),
+        ("3.12-darwin-arm64", []),
+        ("pypy-linux-any-gnu", ["pypy-3.11.15"]),
         ("latest", ["cpython-3.13.5", "cpython-3.13.5-linux-x86_64_v3-gnu",
                     "cpython-3.13.5-linux-x86_64-musl"]),
     ],
@@ -132,6 +153,19 @@ def test_an_installed_prerelease_matches_without_being_asked_for():
         "cpython-",
         "cpython-3.13--x86_64",
         "any-odd",
+        "3.13-dev",
+        "3.13.0-rc1",
+        "linux",
+        "linux-3.13",
+        "cpython-linux-3.13",
+        "cpython-3.13-3.13",
+        "cpython-3.13-gnu-linux",
+        "3.13-linux-x86_64-gnu-",
+        "pypy-any-any-any-any-any",
+        ">=3.13dt",
+        "v",
+        "t",
+        "+t",
         "\u0663.13",
         "3.13\n3.12",
     ],
@@ -147,7 +181,18 @@ def test_one_bad_request_spoils_all():
     assert parse_requests([]) == ()
 
 
-@given(st.text(alphabet="<>=!~.,*@+- 0123456789abcdgiloprty_", max_size=24))
+words = st.sampled_from(
+    [*("cpython", "pypy", "any", "3.13", "3.13t", ">=3.12", "linux", "x86_64", "gnu", "musl"),
+     *("-", "-", "-", "@", "+", "debug", "t", "cp", "313", "darwin", "latest", "v", ",", "")]
+)  # fmt: skip
+junk = st.one_of(
+    st.text(alphabet="<>=!~.,*@+- 0123456789abcdgiloprty_", max_size=24),
+    st.lists(words, max_size=10).map("".join),
+    st.text(max_size=12),
+)
+
+
+@given(junk)
 @example("cpython-3.13.5-linux-x86_64-gnu")
 def test_any_text_is_a_request_or_a_usage_error(text):
     try:
@@ -155,6 +200,26 @@ def test_any_text_is_a_request_or_a_usage_error(text):
     except UsageError:
         return
     assert set(request.choose(KEYS)) <= set(KEYS)
+    again = Request.parse(f" {text.upper()} ") if text.isascii() else request
+    assert dataclasses.replace(again, text=text) == request
+
+
+versions = st.builds(Version, st.just(3), st.integers(0, 99), st.integers(0, 99),
+                     st.sampled_from(["", "a1", "b2", "rc10"]))  # fmt: skip
+platforms = st.text(alphabet="abcdefgn0123456789_", min_size=1, max_size=8)
+keys = st.builds(
+    BuildKey,
+    st.sampled_from(IMPLEMENTATIONS),
+    versions,
+    st.sampled_from(VARIANTS),
+    st.builds(Target, platforms, platforms, platforms),
+)
+
+
+@given(keys, keys)
+def test_every_key_is_a_request_for_that_build_alone(key, other):
+    """Also for systems that nobody has thought of yet."""
+    assert Request.parse(str(key)).choose([key, other]) == [key] * (1 + (key == other))
 
 
 minors = st.integers(8, 15)
@@ -190,6 +255,8 @@ full_versions = st.builds(
 @example("!=3.12.*", ["3.12.0rc1", "3.13.0"])
 @example(">=313", ["3.13.0"])
 def test_specifiers_mean_what_pep_440_says(text, versions):
+    if text.startswith("==") and "," not in text and "*" not in text:
+        return  # Alone it is a version as far as it is given; see above.
     try:
         oracle = SpecifierSet(text)
     except InvalidSpecifier:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles import __version__, contents
 from kitbag_bundles.keys import BuildKey
-from kitbag_bundles.manifest import FORMAT, VERBATIM, Build, Manifest, Payload
+from kitbag_bundles.manifest import FORMAT, VERBATIM, Build, InstallDefaults, Manifest, Payload
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer.hosts import this_host
 from kitbag_packer.assembly import assemble
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_NOTHING_SAID = InstallDefaults()
+
+
 def host_key(version: str = "3.13.5", variant: str = "") -> BuildKey:
     """The key of a CPython for this machine."""
     host = this_host()
@@ -34,7 +37,10 @@ def host_key(version: str = "3.13.5", variant: str = "") -> BuildKey:
 
 
 def bundle_archives(
-    path: Path, archives: Sequence[tuple[Path, BuildKey]], installer: bytes | None = None
+    path: Path,
+    archives: Sequence[tuple[Path, BuildKey]],
+    installer: bytes | None = None,
+    install: InstallDefaults = _NOTHING_SAID,
 ) -> Path:
     """Write a bundle of ``archives``, each with the key that it shall have."""
     builds, lists, payloads = [], {}, []
@@ -55,13 +61,18 @@ def bundle_archives(
         builds.append(build)
         lists[str(key)] = contents.render(found.entries)
         payloads.append(file_member(member, archive, sha256=found.sha256, crc32=found.crc32))
-    manifest = Manifest(FORMAT, (), "tests", "1", __version__, tuple(builds))
+    manifest = Manifest(FORMAT, (), "tests", "1", __version__, tuple(builds), install)
     pyz = build_installer() if installer is None else installer
     write_bundle(path, assemble(manifest, lists, payloads, pyz), reporter=SilentReporter())
     return path
 
 
-def tiny_bundle(path: Path, *versions: str, answers: dict[str, str] | None = None) -> Path:
+def tiny_bundle(
+    path: Path,
+    *versions: str,
+    answers: dict[str, str] | None = None,
+    install: InstallDefaults = _NOTHING_SAID,
+) -> Path:
     """Write a bundle of the tiny build in ``versions`` (``3.13.5``, ``3.14.0t``).
 
     ``answers`` gives some of them a misbehaviour of :data:`support.tiny.ANSWERS`.
@@ -78,7 +89,7 @@ def tiny_bundle(path: Path, *versions: str, answers: dict[str, str] | None = Non
             free_threaded=free_threaded,
         )
         archives.append((archive, host_key(version, "freethreaded" if free_threaded else "")))
-    return bundle_archives(path, archives)
+    return bundle_archives(path, archives, install=install)
 
 
 def tree_of(folder: str | os.PathLike[str]) -> dict[str, tuple[str, int, bytes]]:

@@ -23,6 +23,7 @@ from kitbag_installer.cli.options import (
 if TYPE_CHECKING:
     import argparse
 
+    from kitbag_bundles.manifest import InstallDefaults
     from kitbag_bundles.reporting import Reporter
     from kitbag_installer.installation import BuildResult, InstallResult
 
@@ -37,6 +38,8 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    from argparse import BooleanOptionalAction
+
     parser.add_argument(
         "bundle", metavar="BUNDLE", help="a bundle, or a directory it was unzipped to"
     )
@@ -50,8 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "$XDG_DATA_HOME/../bin, ~/.local/bin)",
     )
     where.add_argument("--no-bin", action="store_true", help="make no links and no kitbag command")
+    where.add_argument(
+        "--bin", action="store_true", help="make them, also where the bundle says not to"
+    )
     parser.add_argument(
-        "--default", action="store_true", help="link python and python3 too, not only python3.13"
+        "--default",
+        action=BooleanOptionalAction,
+        help="link python and python3 too, not only python3.13 (otherwise as the bundle says; "
+        "if it says nothing: no)",
     )
     parser.add_argument(
         "--reinstall", action="store_true", help="replace builds that are there already"
@@ -62,9 +71,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="replace files in the bin directory that kitbag did not make",
     )
     parser.add_argument(
-        "--no-externally-managed",
-        action="store_true",
-        help="let pip install straight into the builds (no EXTERNALLY-MANAGED file)",
+        "--externally-managed",
+        action=BooleanOptionalAction,
+        help="mark the builds so that pip does not install straight into them (the file "
+        "EXTERNALLY-MANAGED; otherwise as the bundle says; if it says nothing: yes)",
     )
     parser.add_argument(
         "--durable",
@@ -92,16 +102,18 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     started = time.monotonic()
     requests = parse_requests(options.requests)
     root = chosen_root(options)
-    install_options = InstallOptions(
-        bin_dir=chosen_bin_dir(options),
-        default=options.default,
-        reinstall=options.reinstall,
-        force=options.force,
-        externally_managed=not options.no_externally_managed,
-        durable=options.durable,
-        jobs=chosen_jobs(options),
-    )
+    jobs = chosen_jobs(options)
     with Bundle.open(options.bundle) as bundle:
+        said = bundle.manifest.install
+        install_options = InstallOptions(
+            bin_dir=_bin_dir(options, said),
+            default=_first(options.default, said.default, False),
+            reinstall=options.reinstall,
+            force=options.force,
+            externally_managed=_first(options.externally_managed, said.externally_managed, True),
+            durable=options.durable,
+            jobs=jobs,
+        )
         done = install_builds(bundle, root, requests, this_host(), install_options, reporter)
         if options.report:
             from kitbag_installer.reports import install_report, write_report
@@ -115,6 +127,17 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
         _render(done, time.monotonic() - started)
     _remark(done, install_options.bin_dir, reporter)
     return _status(done)
+
+
+def _first(option: bool | None, bundle: bool | None, otherwise: bool) -> bool:
+    """What the person says, or else the bundle, or else what is usual."""
+    return next((each for each in (option, bundle) if each is not None), otherwise)
+
+
+def _bin_dir(options: argparse.Namespace, said: InstallDefaults) -> str:
+    """The bin directory; empty for none, which a bundle says in vain where one is named."""
+    named = options.bin or options.bin_dir is not None or os.environ.get("KITBAG_BIN_DIR")
+    return "" if said.bin is False and not named else chosen_bin_dir(options)
 
 
 def _render(done: InstallResult, seconds: float) -> None:

@@ -57,11 +57,16 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
 
 
 def _render(bundle: Bundle, host: Any) -> None:
+    from kitbag_bundles.manifest import install_table
     from kitbag_installer.cli.terminal import human_size, write_line
 
     manifest = bundle.manifest
     title = " ".join(part for part in (manifest.name, manifest.version) if part) or "a bundle"
     write_line(f"{title}: {human_size(bundle.size)}, made by kitbag {manifest.kitbag}")
+    said = install_table(manifest.install).get("install", {})
+    if said:
+        words = ", ".join(f"{name} = {str(value).lower()}" for name, value in said.items())
+        write_line(f"installs with {words}")
     for build in manifest.builds:
         write_line("")
         write_line(f"{build.key}")

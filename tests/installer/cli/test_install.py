@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kitbag_bundles.manifest import InstallDefaults
 from kitbag_installer.hosts import this_host
 from support.bundled import host_key, tiny_bundle
 from support.commands import run_kitbag
@@ -136,6 +137,34 @@ def test_pip_may_be_let_in(capfd, bundle, tmp_path):
     words = ("--root", tmp_path / "r", "--no-bin", "--no-externally-managed", "--durable")
     assert run_kitbag(capfd, "install", bundle, "3.13", *words, "--jobs", "2").status == 0
     assert not list((tmp_path / "r").glob("*/lib/*/EXTERNALLY-MANAGED"))
+
+
+DEFAULTS = InstallDefaults(default=True, externally_managed=False, bin=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "links", "managed"),
+    [
+        ((), "", [], False),
+        (("--bin", "--no-default"), "", ["kitbag", "python3.13"], False),
+        (("--externally-managed",), "{}", ["kitbag", "python", "python3", "python3.13"], True),
+        (("--no-bin",), "{}", [], False),
+        (("--bin-dir", "{}"), "", ["kitbag", "python", "python3", "python3.13"], False),
+    ],
+)
+def test_an_option_beats_the_environment_and_that_the_bundle(
+    capfd, tmp_path, monkeypatch, words, variable, links, managed
+):
+    bundle = tiny_bundle(tmp_path / "x.kitbag", "3.13.5", install=DEFAULTS)
+    monkeypatch.setenv("XDG_BIN_HOME", str(tmp_path / "bin"))
+    if variable:
+        monkeypatch.setenv("KITBAG_BIN_DIR", variable.format(tmp_path / "bin"))
+    given = [word.format(tmp_path / "bin") for word in words]
+    done = run_kitbag(capfd, "install", bundle, "--root", tmp_path / "r", *given)
+    assert done.status == 0
+    found = sorted(os.listdir(tmp_path / "bin")) if (tmp_path / "bin").is_dir() else []
+    assert found == links
+    assert bool(list((tmp_path / "r").glob("*/lib/*/EXTERNALLY-MANAGED"))) is managed
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import pytest
 
+from kitbag_bundles.manifest import InstallDefaults
 from support.bundled import bundle_archives, host_key, tiny_bundle
 from support.commands import run_kitbag
 from support.synthetic import SYNTHETIC, make_synthetic_archive
@@ -54,3 +55,10 @@ def test_what_is_no_bundle(capfd, tmp_path):
     done = run_kitbag(capfd, "show")
     assert done.status == 2
     assert "required: BUNDLE" in done.err
+
+
+def test_what_an_install_does_unless_told_otherwise(capfd, tmp_path):
+    defaults = InstallDefaults(default=True, externally_managed=False)
+    path = tiny_bundle(tmp_path / "x.kitbag", "3.13.5", install=defaults)
+    done = run_kitbag(capfd, "show", path)
+    assert "installs with default = true, externally-managed = false\n" in done.out

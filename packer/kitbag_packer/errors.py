@@ -1,0 +1,54 @@
+"""Errors of the connected side; they hang in the one tree of :mod:`kitbag_bundles.errors`.
+
+::
+
+    KitbagError
+    ├── DownloadError        1  a server, the link, or what they delivered
+    │   └── OfflineError     1  it would have to be fetched, and --offline forbids it
+    ├── UsageError           2
+    │   ├── CatalogError     2  a list of builds that can't be read
+    │   ├── RecipeError      2  kitbag.toml
+    │   └── StaleLock        2  kitbag.lock does not go with its recipe or with this kitbag
+    └── IntegrityError       3
+        └── Unverified       3  no SHA-256 is known, so what arrives can't be checked
+"""
+
+from __future__ import annotations
+
+from kitbag_bundles.errors import IntegrityError, KitbagError, UsageError
+
+
+class DownloadError(KitbagError):
+    """A download did not succeed; what arrived of it is kept for the next try if it is sound."""
+
+    code = "download"
+
+
+class OfflineError(DownloadError):
+    """Something is neither in the cache nor local, and nothing may be fetched."""
+
+    code = "offline"
+
+
+class CatalogError(UsageError):
+    """A catalog can't be read, or is none."""
+
+    code = "catalog"
+
+
+class RecipeError(UsageError):
+    """A recipe has an unknown key, a wrong type or a value that makes no sense."""
+
+    code = "recipe"
+
+
+class StaleLock(UsageError):
+    """A lock does not go with its recipe or with this version of kitbag."""
+
+    code = "stale-lock"
+
+
+class Unverified(IntegrityError):
+    """No digest is known for an archive."""
+
+    code = "unverified"

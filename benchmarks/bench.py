@@ -31,6 +31,7 @@ sys.path.insert(0, str(HERE / "tests"))
 
 from support.interpreters import find_interpreters  # noqa: E402
 from support.pbs import make_pbs_archive  # noqa: E402
+from support.webserver import WebServer, serving  # noqa: E402
 
 NEW = "{new}"
 
@@ -232,6 +233,49 @@ def install_tables(work: Path) -> list[Table]:
     return tables
 
 
+FETCH = """
+import sys
+from pathlib import Path
+from kitbag_packer.cache import Cache
+from kitbag_packer.downloads.fetching import Download, fetch
+from kitbag_packer.downloads.settings import DownloadSettings
+from kitbag_packer.reporting import QuietReporter
+folder, *items = sys.argv[1:]
+quiet = QuietReporter()
+downloads = [
+    Download(url, (url,), url.rpartition("/")[2], sha256)
+    for url, sha256 in zip(items[::2], items[1::2])
+]
+sys.exit(len(fetch(downloads, Cache(Path(folder), quiet), DownloadSettings(), quiet).failures))
+"""
+
+
+def download_files() -> dict[str, bytes]:
+    """Four files of 40 MB that can't be made smaller."""
+    return {f"/{number}.tar.gz": b"\x1f\x8b" + os.urandom(40_000_000) for number in range(4)}
+
+
+def download_table(server: WebServer) -> Table:
+    """Four archives from a server on loopback, hashed: a whole process, at full speed."""
+    urls = [server.url + path[1:] for path in server.content]
+    options = " ".join(f"-O '{url}'" for url in urls)
+    begin, end = f"mkdir '{NEW}' && cd '{NEW}' &&", f"-s {options} && sha256sum *"
+    items = [
+        word
+        for url, data in zip(urls, server.content.values(), strict=True)
+        for word in (url, hashlib.sha256(data).hexdigest())
+    ]
+    plain = clean_environment()
+    return Table(
+        "Download four archives from loopback",
+        [
+            Contender("curl, then sha256sum", ["sh", "-c", f"{begin} curl {end}"], plain),
+            Contender("curl -Z, then sha256sum", ["sh", "-c", f"{begin} curl -Z {end}"], plain),
+            Contender("kitbag's fetch", [sys.executable, "-c", FETCH, NEW, *items], plain),
+        ],
+    )
+
+
 def start_table() -> Table:
     """How long it takes to say which version this is."""
     kitbag = str(Path(sys.executable).with_name("kitbag"))
@@ -265,8 +309,14 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="kitbag-bench-", dir=where) as folder:
         work = Path(folder)
         (work / "archives").mkdir()
+        word = options.only.lower()
+        if word in "download four archives from loopback":
+            with serving(download_files()) as server:
+                report(download_table(server), options.runs, work)
+            if word:
+                return 0
         for table in [*install_tables(work), start_table()]:
-            if options.only.lower() in table.title.lower():
+            if word in table.title.lower():
                 report(table, options.runs, work)
     return 0
 

@@ -1,0 +1,1 @@
+"""Gets archives through links that fail: side by side, resumed, checked while they arrive."""

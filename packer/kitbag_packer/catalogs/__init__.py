@@ -1,0 +1,1 @@
+"""Where builds come from: lists of archives in several formats, behind one small interface."""

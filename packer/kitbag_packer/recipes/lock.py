@@ -1,0 +1,274 @@
+"""The lock, ``kitbag.lock``: the exact archives that a recipe stands for, and kitbag's version.
+
+It is the same text on every machine for the same inputs: no path, no mirror, no credentials, no
+clock of its own. ``docs/reference/lock.md`` explains every key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kitbag_bundles import __version__
+from kitbag_bundles.errors import UsageError, file_system_error
+from kitbag_bundles.keys import BuildKey, Target
+from kitbag_packer.errors import StaleLock
+from kitbag_packer.recipes.wants import ALL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from kitbag_packer.resolution import Choice
+
+VERSION = 1
+_HEADER = "# Made by kitbag lock; do not edit. It belongs beside its recipe.\n"
+_HEX = frozenset("0123456789abcdef")
+_REMEDY = "make it again with kitbag lock --upgrade"
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class CatalogPin:
+    """A catalog that told of a build."""
+
+    sha256: str
+    """Of its data, in hex."""
+    name: str
+    """``embedded``, an address, a path as the recipe has it."""
+    date: str
+    """``2026-10-25``; empty if nobody knows."""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One archive."""
+
+    key: BuildKey
+    requests: tuple[str, ...]
+    """Those that stand for it, as the recipe has them, sorted."""
+    target: str
+    """The target that it was asked for, in full; or ``all``."""
+    asked_flavor: str
+    """The flavor that the recipe asked for; empty for the best there is."""
+    url: str
+    """The public address; empty where it has none."""
+    filename: str
+    """Upstream's name, decoded."""
+    flavor: str
+    release: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """In hex."""
+    catalog: str
+    """The SHA-256 of the catalog that told of it; empty if nobody knows."""
+    unverified: bool = False
+    """Whether nobody published the digest, so that the one which was seen is pinned."""
+
+    def order(self) -> tuple[object, ...]:
+        """A sort key: the order of the keys."""
+        return (*self.key.order(), self.target, self.filename)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The whole lock; ``pins`` and ``catalogs`` are in fixed order."""
+
+    pins: tuple[Pin, ...]
+    catalogs: tuple[CatalogPin, ...]
+    kitbag: str
+    """The version of kitbag that it was made by."""
+    installer_sha256: str
+    """The digest of the ``kitbag.pyz`` that this version puts into a bundle."""
+
+    @classmethod
+    def of(cls, pins: Iterable[Pin], catalogs: Iterable[CatalogPin]) -> Lock:
+        """A lock for this kitbag, of the catalogs that ``pins`` name."""
+        ordered = tuple(sorted(pins, key=Pin.order))
+        used = {pin.catalog for pin in ordered}
+        known = {each.sha256: each for each in catalogs if each.sha256 in used - {""}}
+        named = tuple(sorted(known.values(), key=lambda each: (each.name, each.sha256)))
+        return cls(ordered, named, __version__, installer_digest())
+
+
+def installer_digest() -> str:
+    """SHA-256 of the ``kitbag.pyz`` that this kitbag puts into a bundle."""
+    from kitbag_packer.pyz import build_installer
+
+    return hashlib.sha256(build_installer()).hexdigest()
+
+
+def lock_path(recipe: Path) -> Path:
+    """The lock of the recipe at ``recipe``: beside it, ``edge.toml`` has ``edge.lock``."""
+    if not recipe.name:
+        raise UsageError(f"{str(recipe)!r} is no recipe; name a file such as kitbag.toml")
+    if recipe.suffix == ".lock":
+        raise UsageError(f"{recipe}: a lock, not a recipe; name the recipe that it belongs to")
+    return recipe.with_suffix(".lock")
+
+
+def relocked(lock: Lock) -> Lock:
+    """The same archives, for this version of kitbag."""
+    return replace(lock, kitbag=__version__, installer_sha256=installer_digest())
+
+
+def choices_of(lock: Lock) -> tuple[Choice, ...]:
+    """What to pack, with no catalog asked; an offer's ``url`` is empty where nobody has it."""
+    from kitbag_packer.catalogs.model import Offer
+    from kitbag_packer.resolution import Choice
+    from kitbag_packer.upstream import parse_filename
+
+    names = {each.sha256: each.name for each in lock.catalogs}
+    found = []
+    for pin in lock.pins:
+        said = parse_filename(pin.filename)
+        offer = Offer(
+            key=pin.key,
+            filename=pin.filename,
+            url=pin.url,
+            canonical=pin.url,
+            sha256=pin.sha256,
+            size=pin.size,
+            flavor=pin.flavor,
+            release=pin.release,
+            options=said.options if said else (),
+            catalog=names.get(pin.catalog, ""),
+        )
+        found.append(Choice(pin.requests[0], pin.key.target, offer))
+    return tuple(found)
+
+
+def render(lock: Lock) -> str:
+    """The text of ``lock``."""
+    import tomli_w
+
+    table = {
+        "version": VERSION,
+        "kitbag": lock.kitbag,
+        "installer-sha256": lock.installer_sha256,
+        "catalog": [
+            {"name": each.name, "sha256": each.sha256, "date": each.date} for each in lock.catalogs
+        ],
+        "build": [_pin_table(pin) for pin in lock.pins],
+    }
+    return _HEADER + tomli_w.dumps(table)
+
+
+def read_lock(path: Path) -> Lock:
+    """Read a lock; raises :class:`StaleLock` for one that is missing, newer or damaged."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise StaleLock(f"{path}: there is no lock; make it with kitbag lock") from None
+    except UnicodeDecodeError:
+        raise StaleLock(f"{path}: not UTF-8; {_REMEDY}") from None
+    except OSError as error:
+        raise file_system_error(error, str(path)) from None
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise StaleLock(f"{path}: not TOML: {error}; {_REMEDY}") from None
+    table = _Table(document, str(path))
+    number = table.get("version", int)
+    if number != VERSION:
+        raise StaleLock(f"{path}: version {number}, and this kitbag reads {VERSION}; {_REMEDY}")
+    return Lock(
+        pins=tuple(_pin(each) for each in table.tables("build")),
+        catalogs=tuple(
+            CatalogPin(each.digest("sha256"), each.get("name", str), each.get("date", str))
+            for each in table.tables("catalog")
+        ),
+        kitbag=table.get("kitbag", str),
+        installer_sha256=table.digest("installer-sha256"),
+    )
+
+
+def _pin_table(pin: Pin) -> dict[str, Any]:
+    return {
+        "key": str(pin.key),
+        "requests": list(pin.requests),
+        "target": pin.target,
+        "asked-flavor": pin.asked_flavor,
+        "url": pin.url,
+        "filename": pin.filename,
+        "flavor": pin.flavor,
+        "release": pin.release,
+        "size": pin.size,
+        "sha256": pin.sha256,
+        "catalog": pin.catalog,
+        **({"unverified": True} if pin.unverified else {}),
+    }
+
+
+def _pin(table: _Table) -> Pin:
+    key = BuildKey.try_parse(table.get("key", str))
+    requests = table.get("requests", list)
+    filename, size = table.get("filename", str), table.get("size", int)
+    if key is None:
+        raise table.damaged("key")
+    if not requests or not all(isinstance(each, str) and each.isprintable() for each in requests):
+        raise table.damaged("requests")
+    if not filename or "/" in filename or "\\" in filename or filename in (".", ".."):
+        raise table.damaged("filename")
+    if size < 0:
+        raise table.damaged("size")
+    return Pin(
+        key=key,
+        requests=tuple(requests),
+        target=_target(table),
+        asked_flavor=table.get("asked-flavor", str),
+        url=table.get("url", str),
+        filename=filename,
+        flavor=table.get("flavor", str),
+        release=table.get("release", str),
+        size=size,
+        sha256=table.digest("sha256"),
+        catalog=table.digest("catalog", empty=True),
+        unverified="unverified" in table.values and table.get("unverified", bool),
+    )
+
+
+def _target(table: _Table) -> str:
+    text = table.get("target", str)
+    try:
+        return text if text == ALL else str(Target.parse(text))
+    except UsageError:
+        raise table.damaged("target") from None
+
+
+class _Table:
+    """A table of the lock, whose values are asked for by type."""
+
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self.values = values
+        self.where = where
+
+    def damaged(self, name: str) -> StaleLock:
+        """The error for a value that is not what it must be."""
+        return StaleLock(f"{self.where}: {name!r} is missing or damaged; {_REMEDY}")
+
+    def get(self, name: str, kind: type[_T]) -> _T:
+        value = self.values.get(name)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise self.damaged(name)
+        # Texts end up in manifests and on terminals.
+        if isinstance(value, str) and not value.isprintable():
+            raise self.damaged(name)
+        return value
+
+    def digest(self, name: str, *, empty: bool = False) -> str:
+        value = self.get(name, str)
+        if not value and empty:
+            return ""
+        if len(value) != 64 or not _HEX.issuperset(value):
+            raise self.damaged(name)
+        return value
+
+    def tables(self, name: str) -> list[_Table]:
+        values = self.values.get(name, [])
+        if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
+            raise self.damaged(name)
+        return [_Table(each, f"{self.where}: [[{name}]] {i}") for i, each in enumerate(values, 1)]

@@ -13,7 +13,7 @@ from kitbag_bundles import __version__
 TYPE_CHECKING = False  # importing typing takes as long as all the rest of --version
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -30,16 +30,24 @@ VERBS: dict[str, tuple[str, str]] = {
 _BUNDLE_VERBS = ("install", "show", "verify")
 
 
+def terminal_reporter(verb: str, options: argparse.Namespace) -> Any:
+    """The reporter of the target side's verbs."""
+    from kitbag_installer.cli.terminal import TerminalReporter
+
+    return TerminalReporter(quiet=bool(getattr(options, "quiet", False)))
+
+
 def main(
     argv: Sequence[str] | None = None,
     *,
     bundle: str | None = None,
     verbs: Mapping[str, tuple[str, str]] = VERBS,
+    reporter: Callable[[str, argparse.Namespace], Any] = terminal_reporter,
 ) -> int:
     """Run the command line and return its exit status.
 
     ``bundle`` is the bundle that this runs from: ``install`` is its default verb, and the verbs
-    that take a bundle take that one.
+    that take a bundle take that one. ``reporter`` makes what a verb tells its progress to.
     """
     _open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -55,7 +63,7 @@ def main(
     if verb not in verbs:
         sys.stderr.write(f"kitbag: error: no such command {verb!r}; see kitbag --help\n")
         return 2
-    return _run(verb, arguments[1:], verbs)
+    return _run(verb, arguments[1:], verbs, reporter)
 
 
 def _open_standard_streams() -> None:
@@ -101,12 +109,17 @@ def _overview(verbs: Mapping[str, tuple[str, str]]) -> str:
     )
 
 
-def _run(verb: str, arguments: list[str], verbs: Mapping[str, tuple[str, str]]) -> int:
+def _run(
+    verb: str,
+    arguments: list[str],
+    verbs: Mapping[str, tuple[str, str]],
+    make_reporter: Callable[[str, argparse.Namespace], Any],
+) -> int:
     import importlib
 
     from kitbag_bundles.errors import Interrupted, KitbagError, file_system_error
     from kitbag_installer.cli.parsing import parse
-    from kitbag_installer.cli.terminal import TerminalReporter, show_error, stop_on_signals
+    from kitbag_installer.cli.terminal import show_error, stop_on_signals
 
     stop_on_signals()
     module = importlib.import_module(verbs[verb][0])
@@ -117,9 +130,8 @@ def _run(verb: str, arguments: list[str], verbs: Mapping[str, tuple[str, str]]) 
         return stop.code if isinstance(stop.code, int) else 2
     except KitbagError as error:
         return show_error(error, as_json=as_json)
-    reporter = TerminalReporter(quiet=bool(getattr(options, "quiet", False)))
     try:
-        return _guarded(module, options, reporter)
+        return _guarded(module, options, make_reporter(verb, options))
     except KitbagError as error:
         return show_error(error, as_json=as_json)
     except (KeyboardInterrupt, BrokenPipeError) as error:

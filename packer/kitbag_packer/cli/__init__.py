@@ -6,14 +6,28 @@ from kitbag_installer import cli
 
 TYPE_CHECKING = False  # importing typing takes as long as all the rest of --version
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
+    from typing import Any
 
 VERBS = {
-    "pack": ("kitbag_packer.cli.pack", "make a bundle of archives and installed Pythons"),
+    "pack": ("kitbag_packer.cli.pack", "make a bundle"),
+    "lock": ("kitbag_packer.cli.lock", "pin what a recipe asks for"),
+    "list": ("kitbag_packer.cli.list", "list what can be packed"),
+    "catalog": ("kitbag_packer.cli.catalog", "fetch or show the lists of builds"),
+    "cache": ("kitbag_packer.cli.cache", "look after what was downloaded"),
     **cli.VERBS,
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``kitbag`` and return its exit status."""
-    return cli.main(argv, verbs=VERBS)
+    return cli.main(argv, verbs=VERBS, reporter=_reporter)
+
+
+def _reporter(verb: str, options: argparse.Namespace) -> Any:
+    if verb in cli.VERBS:
+        return cli.terminal_reporter(verb, options)
+    from kitbag_packer.cli.progress import reporter_for
+
+    return reporter_for(options)

@@ -34,7 +34,7 @@ settings.load_profile("kitbag")
 _KEPT = frozenset({"KITBAG_REQUIRE_ALL", "KITBAG_TEST_CACHE"})
 _FOREIGN = frozenset(
     {
-        *("COLUMNS", "FORCE_COLOR", "NO_COLOR", "PYC_INVALIDATION_MODE", "PYTHONHOME"),
+        *("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PYC_INVALIDATION_MODE", "PYTHONHOME"),
         *("PYTHONDONTWRITEBYTECODE", "SOURCE_DATE_EPOCH", "VIRTUAL_ENV"),
     }
 )

@@ -282,6 +282,17 @@ def test_json_of_every_verb_is_one_document(tmp_path: Path) -> None:
         ("uninstall", "3.13", "--root", tmp_path / "root"),
         ("relocate", "3.13", "--root", tmp_path / "root"),
         ("pack", "--from", tmp_path / "missing", "-o", tmp_path / "out.kitbag"),
+        ("pack", "3.99", "--catalog", "embedded", "-o", tmp_path / "out.kitbag"),
+        ("pack",),
+        ("lock", "-f", tmp_path / "missing.toml"),
+        ("list", "3.99"),
+        ("list", "3.13", "--catalog", "embedded", "--target", "linux-x86_64-gnu"),
+        ("catalog", "show"),
+        ("catalog", "update", "--offline"),
+        ("cache", "dir"),
+        ("cache", "list"),
+        ("cache", "prune"),
+        ("cache", "clean"),
     ):
         done = call(*arguments, "--json")
         table = json.loads(done.out)

@@ -1,6 +1,5 @@
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from kitbag_bundles.reporting import SilentReporter
 from kitbag_packer import packing
 from kitbag_packer.packing import Packed, PackOptions, pack
 from support.bundled import host_key
-from support.bundles import packed_build
 from support.hostile import good_archive
 from support.synthetic import SYNTHETIC, make_synthetic_archive
 from support.tiny import make_tiny_archive
@@ -144,20 +142,6 @@ def test_two_archives_of_one_name_are_refused(archives, tmp_path):
     with pytest.raises((UsageError, ArchiveError)):
         packed(tmp_path / "x", *same)
     assert not (tmp_path / "x").exists()
-
-
-def test_names_that_differ_in_case_alone_are_the_same(tmp_path):
-    """On many targets a folder can't hold both."""
-    build = packed_build().build
-    inspection = type("Inspection", (), {"key": KEY, "sha256": "a"})
-    other = type("Inspection", (), {"key": host_key("3.12.1"), "sha256": "b"})
-    sources = [
-        packing._Source("a", Path("a"), "X.tar.gz", inspection),  # type: ignore[arg-type]
-        packing._Source("b", Path("b"), "x.tar.gz", other),  # type: ignore[arg-type]
-    ]
-    with pytest.raises(UsageError, match="have the same name; rename one of them"):
-        packing._unique(sources)
-    assert replace(build, key=KEY).key == KEY
 
 
 @pytest.mark.parametrize(

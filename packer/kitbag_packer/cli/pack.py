@@ -1,61 +1,108 @@
-"""Make a bundle of archives and installed Pythons.
+"""Make a bundle.
 
-An archive travels byte for byte. An installed CPython is taken apart: its own files only, without
-the packages that were added to it, in the shape that can be installed anywhere. The same builds
-give the same bundle, byte for byte, whatever the order, the place and the day.
+What is named by a request (3.13, pypy3.11, …) is looked up in catalogs, downloaded, checked and
+kept in a cache. What is named with --from is taken from this machine: an archive travels byte for
+byte; an installed CPython is taken apart, its own files only, in the shape that can be installed
+anywhere. A recipe (kitbag.toml) says all this in a file, and its lock (kitbag.lock) pins it.
+
+The same builds give the same bundle, byte for byte, whatever the order, the place and the day.
+
+With no arguments on a terminal, kitbag asks.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitbag_installer.cli.options import add_output
+from kitbag_bundles.errors import UsageError
+from kitbag_installer.cli.options import REQUEST_HELP, add_output
+from kitbag_packer.cli.options import add_catalogs, add_downloads, add_flavor, add_targets
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
-    from kitbag_bundles.reporting import Reporter
-    from kitbag_packer.packing import Packed
+    from kitbag_packer.gathering import Supply
+    from kitbag_packer.packing import Packed, PackOptions
+    from kitbag_packer.recipes.lock import Lock
+    from kitbag_packer.recipes.recipe import Recipe
+    from kitbag_packer.reporting import PackerReporter
+    from kitbag_packer.resolution import Choice
 
 EPILOG = """\
 examples:
+  kitbag pack 3.13 -o tools.kitbag
+  kitbag pack 3.13 pypy3.11 --target linux-x86_64-gnu --target windows-x86_64 -o kit.kitbag
+  kitbag pack '>=3.11,<3.13' --target all --limit-rate 200k -o wide.kitbag
+  kitbag pack 3.13 --offline --catalog /media/stick/archives/ -o tools.kitbag
+  kitbag pack -f kitbag.toml --locked
   kitbag pack --from cpython-3.13.5+20260101-x86_64-unknown-linux-gnu-install_only.tar.gz \\
               --from python3.12 -o tools.kitbag
-  kitbag pack --from ~/.pyenv/versions/3.12.1 -o py312.kitbag
   kitbag pack --from build.tar.gz --key cpython-3.13.5-linux-x86_64-gnu -o own.kitbag
 """
+_RECIPE = "kitbag.toml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    parser.add_argument("requests", nargs="*", metavar="REQUEST", help=REQUEST_HELP)
+    add_targets(parser, "host")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the bundle to write")
     parser.add_argument(
         "--from",
         dest="sources",
         action="append",
         default=[],
         metavar="PATH",
-        help="what to pack: an archive of a build (.tar.gz, .tgz, .tar.zst, .tar.xz, .tar.bz2, "
+        help="pack this too: an archive of a build (.tar.gz, .tgz, .tar.zst, .tar.xz, .tar.bz2, "
         ".zip, .7z), the prefix of an installed CPython, or an interpreter such as python3.12; "
         "may be given several times",
     )
     parser.add_argument(
         "--key", metavar="KEY", help="the build's key, where the name of its archive does not tell"
     )
-    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="the bundle to write")
-    parser.add_argument(
+    recipe = parser.add_argument_group("recipe")
+    recipe.add_argument(
+        "-f",
+        "--file",
+        dest="recipe",
+        metavar="FILE",
+        help="a recipe, which says what to pack; its lock, beside it, is made or brought up to "
+        "date",
+    )
+    recipe.add_argument(
+        "--locked",
+        action="store_true",
+        help=f"pack what the lock of the recipe ({_RECIPE} without -f) pins, and nothing else",
+    )
+    recipe.add_argument(
+        "--relock",
+        action="store_true",
+        help="with --locked: go on although another version of kitbag made the lock",
+    )
+    fetching = parser.add_argument_group("catalogs and downloads")
+    add_flavor(fetching)
+    add_catalogs(fetching)
+    add_downloads(fetching)
+    fetching.add_argument(
+        "--allow-unverified",
+        action="store_true",
+        help="also take builds for which no catalog has a SHA-256",
+    )
+    made = parser.add_argument_group("the bundle")
+    made.add_argument(
         "--format",
         choices=("kitbag", "dir"),
-        default="kitbag",
         help="one file (the default), or the same members in a directory",
     )
-    parser.add_argument(
-        "--name", default="python", help="a name for the bundle, shown by kitbag show"
+    made.add_argument(
+        "--name", help="a name for the bundle, shown by kitbag show (default: python)"
     )
-    parser.add_argument(
-        "--bundle-version", default="", metavar="VERSION", help="the bundle's own version"
-    )
-    parser.add_argument(
+    made.add_argument("--bundle-version", metavar="VERSION", help="the bundle's own version")
+    made.add_argument(
         "--with-tests",
         action="store_true",
         help="take the test suite of an installed CPython along",
@@ -63,25 +110,201 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
 
 
-def run(options: argparse.Namespace, reporter: Reporter) -> int:
-    """Do it; returns the exit status."""
-    from kitbag_bundles.keys import BuildKey
-    from kitbag_packer.packing import PackOptions, pack
+@dataclass(frozen=True)
+class _Order:
+    """Everything that one run is asked to do, whoever asked."""
 
+    output: Path
+    options: PackOptions
+    sources: Sequence[str] = ()
+    choices: Sequence[Choice] = ()
+    supply: Supply | None = field(default=None, compare=False)
+
+
+def run(options: argparse.Namespace, reporter: PackerReporter) -> int:
+    """Do it; returns the exit status."""
+    from kitbag_packer.packing import pack
+
+    _check(options)
+    said = options.requests or options.sources or options.recipe or options.locked
+    if options.recipe or options.locked:
+        order = _by_recipe(options, reporter)
+    elif said:
+        order = _by_requests(options, reporter)
+    else:
+        order = _by_conversation(options, reporter)
     packed = pack(
-        options.sources,
-        Path(options.output),
-        PackOptions(
-            name=options.name,
-            version=options.bundle_version,
-            key=BuildKey.parse(options.key) if options.key else None,
-            with_tests=options.with_tests,
-            directory=options.format == "dir",
-        ),
+        order.sources,
+        order.output,
+        order.options,
         reporter,
+        choices=order.choices,
+        supply=order.supply,
     )
     _render(packed, as_json=options.json)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """What contradicts itself, before any work."""
+    by_recipe = options.recipe or options.locked
+    if by_recipe and (options.requests or options.sources or options.targets or options.flavor):
+        raise UsageError(
+            "a recipe says itself what to pack; leave out requests, --from, --target and --flavor, "
+            "or leave out -f and --locked"
+        )
+    if by_recipe and options.allow_unverified:
+        raise UsageError("a recipe says itself whether to (allow-unverified = true in [bundle])")
+    if options.relock and not options.locked:
+        raise UsageError("--relock goes with --locked")
+    if options.targets and not options.requests:
+        raise UsageError("--target goes with a request, such as 3.13; a --from tells its own")
+
+
+def _output(given: str | None, otherwise: Path | None = None) -> Path:
+    if given == "" or not (given or otherwise):
+        raise UsageError("name the bundle to write with -o FILE")
+    return Path(given) if given else Path(str(otherwise))
+
+
+def _supply(options: argparse.Namespace, reporter: PackerReporter) -> Supply:
+    from kitbag_packer.cli.options import chosen_cache, chosen_mirrors, chosen_settings
+    from kitbag_packer.gathering import Supply
+
+    return Supply(
+        chosen_cache(options, reporter), chosen_settings(options), chosen_mirrors(options)
+    )
+
+
+def _by_requests(options: argparse.Namespace, reporter: PackerReporter) -> _Order:
+    from kitbag_bundles.keys import BuildKey
+    from kitbag_bundles.requests import parse_requests
+    from kitbag_packer.packing import PackOptions
+
+    how = PackOptions(
+        name=options.name or "python",
+        version=options.bundle_version or "",
+        key=BuildKey.parse(options.key) if options.key else None,
+        with_tests=options.with_tests,
+        directory=options.format == "dir",
+    )
+    output = _output(options.output)
+    requests = parse_requests(options.requests)
+    if not requests:
+        return _Order(output, how, options.sources)
+    from kitbag_packer.cli.options import chosen_catalogs
+    from kitbag_packer.resolution import resolve
+
+    supply = _supply(options, reporter)
+    catalogs = chosen_catalogs(options, supply.cache.folder, reporter)
+    choices = resolve(
+        requests,
+        options.targets or ["host"],
+        catalogs,
+        flavor=options.flavor,
+        allow_unverified=options.allow_unverified,
+    )
+    _tell_differences(choices, reporter)
+    return _Order(output, how, options.sources, choices, supply)
+
+
+def _tell_differences(choices: Sequence[Choice], reporter: PackerReporter) -> None:
+    from kitbag_packer.resolution import differing
+
+    for request, several in differing(choices).items():
+        got = ", ".join(f"{each.offer.key.version} for {each.target}" for each in several)
+        reporter.info(f"{request} is not the same version everywhere: {got}")
+
+
+def _by_recipe(options: argparse.Namespace, reporter: PackerReporter) -> _Order:
+    from kitbag_packer.packing import PackOptions
+    from kitbag_packer.recipes.fitting import check, check_kitbag
+    from kitbag_packer.recipes.lock import choices_of, lock_path, read_lock
+    from kitbag_packer.recipes.recipe import read_recipe
+
+    place = Path(options.recipe or _RECIPE)
+    recipe = read_recipe(place)
+    output = _output(options.output, recipe.output_path)
+    supply = _supply(options, reporter)
+    if options.locked:
+        lock = read_lock(lock_path(place))
+        check(lock, recipe)
+        remark = check_kitbag(lock, relock=options.relock)
+        if remark:
+            reporter.warn(remark)
+    else:
+        lock = _up_to_date(place, recipe, options, reporter)
+    how = PackOptions(
+        name=options.name or recipe.name,
+        version=recipe.version if options.bundle_version is None else options.bundle_version,
+        directory=options.format == "dir",
+        install=recipe.install,
+    )
+    choices = _located(choices_of(lock), recipe, options, supply, reporter)
+    return _Order(output, how, (), choices, supply)
+
+
+def _up_to_date(
+    place: Path, recipe: Recipe, options: argparse.Namespace, reporter: PackerReporter
+) -> Lock:
+    """The recipe's lock, made or changed as the recipe demands, and written if it was."""
+    from kitbag_packer.cli.lock import bring_up_to_date
+    from kitbag_packer.recipes.files import write_text_safely
+    from kitbag_packer.recipes.lock import lock_path, read_lock, render
+
+    path = lock_path(place)
+    previous = read_lock(path) if path.exists() else None
+    lock = bring_up_to_date(options, recipe, previous, reporter)
+    if previous is None or render(previous) != render(lock):
+        write_text_safely(path, render(lock))
+        reporter.info(f"{path}: {'brought up to date' if previous else 'made'}")
+    return lock
+
+
+def _located(
+    choices: Sequence[Choice],
+    recipe: Recipe,
+    options: argparse.Namespace,
+    supply: Supply,
+    reporter: PackerReporter,
+) -> tuple[Choice, ...]:
+    """The same choices; archives that no public address has get that of a catalog at hand."""
+    if all(choice.offer.url for choice in choices):
+        return tuple(choices)
+    from kitbag_packer.cli.options import chosen_catalogs
+    from kitbag_packer.recipes.places import located
+
+    if not options.catalogs and not os.environ.get("KITBAG_CATALOG"):
+        options.catalogs = list(recipe.catalog_places)
+    return located(choices, chosen_catalogs(options, supply.cache.folder, reporter))
+
+
+def _by_conversation(options: argparse.Namespace, reporter: PackerReporter) -> _Order:
+    from kitbag_packer.cli.conversation import can_converse, converse
+    from kitbag_packer.cli.options import chosen_catalogs
+    from kitbag_packer.packing import PackOptions
+
+    if not can_converse():
+        raise UsageError(
+            "nothing to pack; name builds (3.13, pypy3.11), --from PATH or -f kitbag.toml, and the "
+            "bundle to write with -o FILE; see kitbag pack --help"
+        )
+    supply = _supply(options, reporter)
+    answers = converse(
+        options,
+        reporter,
+        catalogs=chosen_catalogs(options, supply.cache.folder, reporter),
+        cache=supply.cache,
+        settings=supply.settings,
+        mirrors=supply.mirrors,
+    )
+    how = PackOptions(
+        name=answers.name,
+        version=answers.version,
+        directory=answers.format == "dir",
+        install=answers.install,
+    )
+    return _Order(Path(answers.output), how, (), answers.choices, supply)
 
 
 def _render(packed: Packed, *, as_json: bool) -> None:

@@ -19,16 +19,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import kitbag_packer.errors
 from kitbag_bundles.errors import KitbagError
 from kitbag_packer.cli import VERBS
 from kitbag_packer.upstream import parse_filename
 from support.bundled import tiny_bundle
 from support.interpreters import packable_interpreters, running_interpreter
 from support.members import below, write_archive
+from support.mirror import make_mirror
 from support.pages import fits, read_page, run_session
 from support.pbs import make_pbs_archive
 from support.require import require
-from support.trees import linux_members
+from support.trees import linux_members, macos_members, windows_members
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,8 +50,11 @@ SHOWN_VERSION, SHOWN_MINOR, SHOWN_MACHINE = "3.13.5", "3.13", "x86_64"
 FOLDERS = ("/home/you", "/opt", "/srv", "/media")
 ALLOWED_HOSTS = {
     "github.com",  # python-build-standalone's releases, where archives come from
+    "downloads.python.org",  # PyPy's
     "keepachangelog.com",
     "peps.python.org",
+    "raw.githubusercontent.com",  # uv's list of builds
+    "releases.astral.sh",  # python-build-standalone's mirror and index
     "semver.org",
     "www.w3.org",  # the name space of SVG
 }
@@ -124,9 +129,11 @@ class Surroundings:
         elif kind == "foreign":
             target = _said(name).target
             members = linux_members(
-                self.here(str(_said(name).version)), target.arch, libc=target.libc
+                self.here(str(_said(name).version)), target.cpu, libc=target.libc
             )
             write_archive(below("python", members), self.home / self.here(name), ".tar.gz")
+        elif kind == "upstream":
+            self._upstream(name)
         elif kind == "bundle":
             made = tiny_bundle(self.tmp / name, *words)
             made.rename(self.home / name)
@@ -139,6 +146,28 @@ class Surroundings:
             self._program(self.here(what), f'exec {shlex.quote(str(real.path))} "$@"')
         else:
             raise ValueError(f"no such need: {kind} {what}")
+
+    def _upstream(self, name: str) -> None:
+        """Have ``name`` where kitbag looks archives up and fetches them from."""
+        said = _said(name)
+        folder = self.tmp / "upstream"
+        if "KITBAG_CATALOG" not in self.environment:
+            make_mirror(folder)
+            self.environment["KITBAG_CATALOG"] = str(folder / "list.json")
+            self.environment["KITBAG_MIRROR"] = folder.as_uri()
+        if str(said.target) == f"linux-{platform.machine()}-gnu":
+            path = make_pbs_archive(self.real(), slim=True, release=said.release)
+        else:
+            path = self.tmp / self.here(name)
+            version = self.here(str(said.version))
+            members = {
+                "linux": lambda: linux_members(version, said.target.cpu, libc=said.target.libc),
+                "macos": lambda: macos_members(version, said.target.arch, least=(11, 0)),
+                "windows": lambda: windows_members(version, said.target.arch),
+            }[said.target.os]()
+            write_archive(below("python", members), path, ".tar.gz")
+        have = [each for each in folder.glob("*/*") if each.name != path.name]
+        make_mirror(folder, extra=[*have, path])
 
     def real(self) -> Interpreter:
         """The interpreter that stands for version 3.13.5."""
@@ -314,6 +343,8 @@ def test_the_reference_has_every_variable_of_kitbag() -> None:
 
 
 def test_the_reference_has_every_error() -> None:
+    assert issubclass(kitbag_packer.errors.DownloadError, KitbagError)
+
     def tree(kind: type[KitbagError]) -> Iterator[type[KitbagError]]:
         yield kind
         for child in kind.__subclasses__():

@@ -29,7 +29,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HERE / "tests"))
 
-from support.interpreters import find_interpreters  # noqa: E402
+from support.interpreters import find_interpreters, packable_interpreters  # noqa: E402
 from support.pbs import make_pbs_archive  # noqa: E402
 from support.webserver import WebServer, serving  # noqa: E402
 
@@ -276,6 +276,48 @@ def download_table(server: WebServer) -> Table:
     )
 
 
+COPY = """
+import hashlib, os, sys
+out, *archives = sys.argv[1:]
+digest = hashlib.sha256()
+with open(out, "xb", buffering=0) as target:
+    for archive in archives:
+        with open(archive, "rb", buffering=0) as source:
+            while data := source.read(1 << 20):
+                digest.update(data)
+                target.write(data)
+    os.fsync(target.fileno())
+    os.posix_fadvise(target.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+again = hashlib.sha256()
+with open(out, "rb", buffering=0) as source:
+    while data := source.read(1 << 20):
+        again.update(data)
+sys.exit(digest.digest() != again.digest())
+"""
+
+
+def pack_table(work: Path) -> Table:
+    """Three builds from a warm cache into one file that was read back."""
+    kitbag = str(Path(sys.executable).with_name("kitbag"))
+    found = {each.version[:2]: each for each in reversed(packable_interpreters((3, 9)))}
+    archives = [
+        Path(make_pbs_archive(found[minor], work / "archives")) for minor in sorted(found)[-3:]
+    ]
+    listing = uv_list({path.name.split("-")[1].split("+")[0]: path for path in archives}, work)
+    requests = [".".join(map(str, minor)) for minor in sorted(found)[-3:]]
+    command = [kitbag, "pack", "-q", *requests, "--catalog", str(listing)]
+    command += ["--cache-dir", str(work / "cache"), "--offline", "-o"]
+    subprocess.run([*command, str(work / "first.kitbag")], check=True)
+    copy = [sys.executable, "-c", COPY, NEW, *map(str, archives)]
+    return Table(
+        "Pack three builds from a warm cache",
+        [
+            Contender("copy, hash, fsync, read back", copy, clean_environment()),
+            Contender("kitbag pack", [*command, NEW], clean_environment()),
+        ],
+    )
+
+
 def start_table() -> Table:
     """How long it takes to say which version this is."""
     kitbag = str(Path(sys.executable).with_name("kitbag"))
@@ -315,9 +357,10 @@ def main() -> int:
                 report(download_table(server), options.runs, work)
             if word:
                 return 0
-        for table in [*install_tables(work), start_table()]:
-            if word in table.title.lower():
-                report(table, options.runs, work)
+        for make in (install_tables, lambda place: [pack_table(place)], lambda _: [start_table()]):
+            for table in make(work):
+                if word in table.title.lower():
+                    report(table, options.runs, work)
     return 0
 
 

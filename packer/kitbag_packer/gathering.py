@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kitbag_packer.cache import Cache, Entry
     from kitbag_packer.downloads.settings import DownloadSettings
-    from kitbag_packer.inspection import Inspection
+    from kitbag_packer.findings import Inspection
     from kitbag_packer.reporting import PackerReporter
     from kitbag_packer.resolution import Choice
 

@@ -11,15 +11,15 @@ import hashlib
 import os
 import re
 import zlib
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 
 from kitbag_bundles.archives import archive_suffix, open_archive
-from kitbag_bundles.contents import Entry, summarise
+from kitbag_bundles.contents import render, summarise
 from kitbag_bundles.errors import ArchiveError, FileSystemError, UsageError
 from kitbag_packer.binaries import BadBinary, Binary, is_binary, read_binaries
 from kitbag_packer.evidence import gather, is_witness
+from kitbag_packer.findings import Inspection
 from kitbag_packer.identity import Identity, identify
 from kitbag_packer.needs import needs_of
 from kitbag_packer.tree import Tree, TreeBuilder, resolve
@@ -31,49 +31,17 @@ if TYPE_CHECKING:
 
     from kitbag_bundles.archives import Member
     from kitbag_bundles.keys import BuildKey
-    from kitbag_bundles.manifest import Needs
     from kitbag_bundles.reporting import Progress, Reporter
 
 _T = TypeVar("_T")
 
-__all__ = ["INSPECTOR", "Inspection", "inspect_archive"]
-
-INSPECTOR = 1
-"""Grows whenever the same archive would give another result; part of the key of a memory."""
+__all__ = ["inspect_archive"]
 
 LARGEST_BINARY = 512 * 1024 * 1024
 _LARGEST_WITNESS = 32 * 1024 * 1024
 _READ_SIZE = 1024 * 1024
 _FORWARD_FORMS = (".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2")
 _PROGRAM = re.compile(r"(?:bin/)?(?:python|pypy|graalpy)[\d.]*[td]*(?:_d)?(?:\.exe)?")
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """All that one archive says about itself."""
-
-    key: BuildKey
-    release: str
-    flavor: str
-    top: str
-    """The folder of the archive that becomes the root; empty when it is the archive's own."""
-    entries: tuple[Entry, ...]
-    needs: Needs
-    optional_libraries: Mapping[str, tuple[str, ...]]
-    """Library outside the tree → files that ask for it and that the interpreter can do without."""
-    size: int
-    """Of the archive, in bytes."""
-    sha256: str
-    crc32: int
-    tar_sha256: str
-    """Of the uncompressed tar; empty for ``.zip`` and ``.7z``."""
-    unpacked_size: int
-    files: int
-    """Number of entries, as in :class:`kitbag_bundles.contents.Summary`."""
-    longest_path: int
-    case_collisions: bool
-    notes: tuple[str, ...]
-    """What a person who packs this should know."""
 
 
 def inspect_archive(
@@ -121,7 +89,7 @@ def inspect_archive(
         release=said.release if said else "",
         flavor=said.flavor if said else "",
         top=tree.top,
-        entries=tree.entries,
+        contents_list=render(tree.entries),
         needs=needs.needs,
         optional_libraries=needs.optional_libraries,
         size=sums.size,

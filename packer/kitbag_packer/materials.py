@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.reporting import Reporter
-    from kitbag_packer.inspection import Inspection
+    from kitbag_packer.findings import Inspection
     from kitbag_packer.sources import MemberSource
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kitbag_bundles import __version__, contents
+from kitbag_bundles import __version__
 from kitbag_bundles.errors import DigestMismatch, UsageError
 from kitbag_bundles.manifest import FORMAT, InstallDefaults, Manifest
 from kitbag_packer.materials import one_of_each, take
@@ -112,10 +112,7 @@ def _write(
     )
     members = assemble(
         manifest,
-        {
-            str(material.inspection.key): contents.render(material.inspection.entries)
-            for material in chosen
-        },
+        {str(material.inspection.key): material.inspection.contents_list for material in chosen},
         [material.member for material in chosen],
         build_installer(),
     )

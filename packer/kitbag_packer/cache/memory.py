@@ -12,7 +12,6 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
-from kitbag_bundles import contents
 from kitbag_bundles.errors import KitbagError
 from kitbag_packer.cache.files import make_cache_folder, make_folder, write_atomically
 from kitbag_packer.cache.records import is_digest, is_trusted
@@ -21,11 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from kitbag_bundles.keys import BuildKey
-    from kitbag_packer.inspection import Inspection
+    from kitbag_packer.findings import Inspection
 
 SUFFIX = ".inspection"
 _LARGEST = 64 * 1024 * 1024
-_PLAIN = ("release", "flavor", "top", "tar_sha256", "size", "crc32")
+_TEXTS = ("release", "flavor", "top", "tar_sha256")
+_NUMBERS = ("size", "crc32", "unpacked_size", "files", "longest_path")
 _NEEDS = ("interpreter", "glibc", "cpu", "os")
 
 
@@ -64,7 +64,7 @@ class Memory:
             write_atomically(self._path(inspection.sha256, filename, key), data)
 
     def _path(self, sha256: str, filename: str, key: BuildKey | None) -> Path:
-        from kitbag_packer.inspection import INSPECTOR
+        from kitbag_packer.findings import INSPECTOR
 
         said = repr((INSPECTOR, filename, str(key or ""))).encode("utf-8", "surrogateescape")
         return self._folder / f"{sha256}-{hashlib.sha256(said).hexdigest()[:16]}{SUFFIX}"
@@ -88,9 +88,10 @@ def _render(inspection: Inspection) -> bytes:
         "libraries": list(needs.libraries),
         "optional": [[name, *users] for name, users in inspection.optional_libraries.items()],
         **{name: getattr(needs, name) for name in _NEEDS},
-        **{name: getattr(inspection, name) for name in _PLAIN},
+        "case_collisions": inspection.case_collisions,
+        **{name: getattr(inspection, name) for name in (*_TEXTS, *_NUMBERS)},
     }
-    body = json.dumps(table).encode() + b"\n" + contents.render(inspection.entries)
+    body = json.dumps(table).encode() + b"\n" + inspection.contents_list
     return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
@@ -99,18 +100,18 @@ def _parse(data: bytes, sha256: str) -> Inspection:
 
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.manifest import Needs
-    from kitbag_packer.inspection import Inspection
+    from kitbag_packer.findings import Inspection
 
     digest, _, body = data.partition(b"\n")
     if hashlib.sha256(body).hexdigest().encode() != digest:
         raise ValueError("damaged")
     head, _, listed = body.partition(b"\n")
     table = json.loads(head)
-    entries = contents.parse(listed, "a memory")
-    summary = contents.summarise(entries)
+    values: dict[str, Any] = {name: _text(table[name]) for name in _TEXTS}
+    values |= {name: _number(table[name]) for name in _NUMBERS}
     return Inspection(
         key=BuildKey.parse(_text(table["key"])),
-        entries=entries,
+        contents_list=listed,
         needs=Needs(
             libraries=_texts(table["libraries"]),
             **{name: _text(table[name]) for name in _NEEDS},
@@ -119,17 +120,9 @@ def _parse(data: bytes, sha256: str) -> Inspection:
             name: tuple(users) for name, *users in map(_texts, _list(table["optional"]))
         },
         sha256=sha256,
-        unpacked_size=summary.unpacked_size,
-        files=summary.files,
-        longest_path=summary.longest_path,
-        case_collisions=summary.case_collisions,
+        case_collisions=_flag(table["case_collisions"]),
         notes=_texts(table["notes"]),
-        size=_number(table["size"]),
-        crc32=_number(table["crc32"]),
-        release=_text(table["release"]),
-        flavor=_text(table["flavor"]),
-        top=_text(table["top"]),
-        tar_sha256=_text(table["tar_sha256"]),
+        **values,
     )
 
 
@@ -142,6 +135,12 @@ def _text(value: object) -> str:
 def _number(value: object) -> int:
     if type(value) is not int or value < 0:
         raise ValueError("no number")
+    return value
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")
     return value
 
 

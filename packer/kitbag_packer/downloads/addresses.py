@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
-from urllib.request import pathname2url, url2pathname
 
 from kitbag_bundles.errors import UsageError
 
@@ -78,7 +78,7 @@ def host_of(url: str) -> str:
     """What to call the other side: its host, with the port if it is an unusual one."""
     try:
         parts = urlsplit(url)
-        return parts.netloc.rpartition("@")[2] or url2pathname(parts.path)
+        return parts.netloc.rpartition("@")[2] or _file_path(parts.path)
     except ValueError:
         return "an address that can't be read"
 
@@ -88,12 +88,22 @@ def local_path(url: str) -> str:
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise UsageError(f"{shown(url)} names a file on another machine; mount it, and give a path")
-    return url2pathname(parts.path)
+    return _file_path(parts.path)
 
 
 def is_local(url: str) -> bool:
     """Whether it needs no network."""
     return url[:5].lower() == "file:"
+
+
+def _file_path(text: str) -> str:
+    """The path that the path of a ``file:`` address stands for."""
+    if os.name != "nt":
+        return unquote(text)
+    # Not at the top: it brings a whole HTTP client along.
+    from urllib.request import url2pathname
+
+    return url2pathname(text)
 
 
 def _publisher(url: str) -> tuple[str, str]:
@@ -111,8 +121,8 @@ def _split_mirror(text: str) -> tuple[str, str]:
     if not base.strip():
         raise UsageError("a mirror is empty; give an address or a directory")
     if not _SCHEME.match(base) or re.match(r"[A-Za-z]:[\\/]", base):
-        path = os.path.abspath(os.path.expanduser(base))
-        return name, "file://" + pathname2url(path).rstrip("/") + "/"
+        path = Path(os.path.abspath(os.path.expanduser(base)))
+        return name, path.as_uri().rstrip("/") + "/"
     if urlsplit(base).scheme.lower() not in ("http", "https", "file"):
         raise UsageError(
             f"the mirror {shown(base)} is neither http(s) nor file:; give another address"

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kitbag_bundles.contents import Entry
+from kitbag_bundles.contents import Entry, render
 from kitbag_bundles.keys import BuildKey
 from kitbag_bundles.manifest import Needs
 from kitbag_bundles.reporting import SilentReporter
-from kitbag_packer import inspection
+from kitbag_packer import findings
 from kitbag_packer.cache.memory import Memory
-from kitbag_packer.inspection import Inspection, inspect_archive
+from kitbag_packer.findings import Inspection
+from kitbag_packer.inspection import inspect_archive
 from support.caches import digest
 from support.synthetic import SYNTHETIC, make_synthetic_archive
 
@@ -25,7 +26,7 @@ def found(**changes: object) -> Inspection:
         release="20260101",
         flavor="install_only",
         top="python",
-        entries=(Entry("a", "f", 0o644, 5, "0" * 64, ""),),
+        contents_list=render([Entry("a", "f", 0o644, 5, "0" * 64, "")]),
         needs=Needs("/lib64/ld-linux-x86-64.so.2", "2.17", ("libx.so.1",), "x86-64", ""),
         optional_libraries={"libtk.so": ("a", "b")},
         size=7,
@@ -83,7 +84,7 @@ def test_it_is_of_this_name_key_and_inspector_only(memory, monkeypatch):
     assert memory.recall(seen.sha256, "b.tar.gz", KEY) is None
     assert memory.recall("0" * 64, "a.tar.gz", KEY) is None
     assert memory.recall("../x", "a.tar.gz", KEY) is None
-    monkeypatch.setattr(inspection, "INSPECTOR", inspection.INSPECTOR + 1)
+    monkeypatch.setattr(findings, "INSPECTOR", findings.INSPECTOR + 1)
     assert memory.recall(seen.sha256, "a.tar.gz", KEY) is None
 
 

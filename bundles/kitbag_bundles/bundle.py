@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from kitbag_bundles import contents, manifest, members, sums
 from kitbag_bundles.container import Location, open_container
 from kitbag_bundles.errors import BundleError, DigestMismatch
+from kitbag_bundles.volumes import accused
 
 if TYPE_CHECKING:
     import io
@@ -70,7 +71,7 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Bundle:
-        """Open the bundle at ``path``, a file or a folder.
+        """Open the bundle at ``path``: a file, its volumes, or a folder.
 
         Checks structure, names, ``SHA256SUMS`` against the members both ways, and the manifest
         against both. Raises :class:`UsageError` if nothing is there, :class:`FileSystemError` if it
@@ -162,6 +163,10 @@ class Bundle:
         """Where the build's archive is, for another process."""
         return self._container.location(build.payload.member)
 
+    def accuse_payload(self, build: Build) -> str:
+        """Which volumes are to blame if the build's archive is damaged; "" where there are none."""
+        return self._container.accuse(build.payload.member)
+
     def installer(self) -> bytes:
         """``kitbag.pyz``, checked against ``SHA256SUMS``."""
         return self.read(members.INSTALLER)
@@ -204,10 +209,11 @@ class Bundle:
 
     def _check_digest(self, name: str, actual: str) -> None:
         if actual != self._sums[name]:
-            raise DigestMismatch(
+            error = DigestMismatch(
                 f"{self.path}: member {name} does not have the SHA-256 that {sums.MEMBER} gives;"
                 " the bundle is damaged, copy it again"
             )
+            raise accused(error, self._container.accuse(name))
 
     def _check_present(self) -> None:
         """What every format must have, so that a newer one can be told from a broken one."""

@@ -1,4 +1,4 @@
-"""What holds the members of a bundle: a file or a folder; the rest of kitbag need not know which.
+"""What holds the members of a bundle: a file, volumes, a folder; who reads need not know which.
 
 A container knows its own structure and nothing of what the members mean; that is
 :mod:`kitbag_bundles.bundle`.
@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kitbag_bundles.reporting import Progress
+    from kitbag_bundles.volumes import Span
 
 CHUNK = 1 << 20
 """How many bytes are read at a time where everything is read."""
 
 
 class Location(NamedTuple):
-    """Where the bytes of a member are, for a process that opens the file by itself."""
+    """Where the bytes of a member are."""
 
     path: str
+    """The file, or the first of the volumes."""
     offset: int
+    """From the beginning of the bundle, across all volumes."""
     size: int
 
 
@@ -44,7 +47,7 @@ class Container(Protocol):
 
     @property
     def path(self) -> str:
-        """The absolute path of the file or folder."""
+        """The absolute path of the file or folder, or of the first volume."""
         ...
 
     @property
@@ -78,6 +81,10 @@ class Container(Protocol):
         """Where the member's bytes are."""
         ...
 
+    def accuse(self, name: str) -> str:
+        """Which volumes are to blame if this member is damaged, for a message; "" for one file."""
+        ...
+
     def check(self, name: str, data: bytes) -> None:
         """Hold all bytes of a member against what the container itself knows of them.
 
@@ -105,6 +112,16 @@ def open_container(path: str | os.PathLike[str]) -> Container:
     """
     absolute = os.path.abspath(path)
     try:
+        volumes = None
+        if not _is_plainly_a_file(absolute):
+            from kitbag_bundles.volumesets import find
+
+            volumes = find(absolute)
+        if volumes is not None:
+            from kitbag_bundles.reader import ZipContainer
+            from kitbag_bundles.sevenzip import unwrapped
+
+            return ZipContainer(unwrapped(volumes))
         mode = os.stat(absolute).st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"there is no bundle at {absolute}") from None
@@ -118,15 +135,26 @@ def open_container(path: str | os.PathLike[str]) -> Container:
         return DirectoryContainer(absolute)
     if stat.S_ISREG(mode):
         from kitbag_bundles.reader import ZipContainer
+        from kitbag_bundles.sevenzip import unwrapped
+        from kitbag_bundles.volumes import Volumes
 
-        return ZipContainer(absolute)
+        return ZipContainer(unwrapped(Volumes.of_file(absolute)))
     raise BundleError(f"{absolute} is not a kitbag bundle: neither a file nor a folder")
+
+
+def _is_plainly_a_file(path: str) -> bool:
+    """Whether no set of volumes can be meant: the usual case should import nothing for them."""
+    try:
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+    return regular and not path.endswith(".sha256") and not path[-3:].isdecimal()
 
 
 class Window(io.RawIOBase):
     """A read-only stream over ``size`` bytes of a file from ``offset``; owns ``file``."""
 
-    def __init__(self, file: io.FileIO, offset: int, size: int) -> None:
+    def __init__(self, file: io.FileIO | Span, offset: int, size: int) -> None:
         super().__init__()
         self._file = file
         self._offset = offset

@@ -66,3 +66,20 @@ class Beside(Generic[_T]):
                     self._work(batch[0])
                 except BaseException as error:  # noqa: BLE001 - raised again by the first thread
                     self._error = error
+
+
+def file_sha256(path: str) -> str:
+    """SHA-256 of a file in hex; raises :class:`FileSystemError`."""
+    import hashlib
+
+    from kitbag_bundles.errors import FileSystemError
+
+    digest = hashlib.sha256()
+    view = memoryview(bytearray(1 << 20))
+    try:
+        with open(path, "rb", buffering=0) as stream:
+            while count := stream.readinto(view):
+                digest.update(view[:count])
+    except OSError as error:
+        raise FileSystemError(f"cannot read {path}: {error.strerror}") from None
+    return digest.hexdigest()

@@ -22,12 +22,20 @@ message is one line and says what happened, to which file, and what to do next.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # this module is imported before anything else is needed
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
 
 class KitbagError(Exception):
     """Root of every error that kitbag raises on purpose."""
 
     code = "failed"
     exit_status = 1
+
+    def table(self) -> dict[str, object]:
+        """The error as JSON tells it."""
+        return {"code": self.code, "message": str(self)}
 
 
 class FileSystemError(KitbagError):
@@ -94,10 +102,22 @@ class NoMatch(KitbagError):
 
 
 class DoesNotFit(KitbagError):
-    """The target cannot take or run what was asked for."""
+    """The target cannot take or run what was asked for.
+
+    ``points`` are the preflight's, as plain tables: ``code``, ``message``, ``advice``.
+    """
 
     code = "does-not-fit"
     exit_status = 5
+
+    def __init__(self, message: str, points: Sequence[Mapping[str, object]] = ()) -> None:
+        """Tell ``message``, which has ``points`` in it if they are known one by one."""
+        super().__init__(message)
+        self.points = tuple(points)
+
+    def table(self) -> dict[str, object]:
+        """The error as JSON tells it, with each point by itself."""
+        return {**super().table(), **({"points": list(self.points)} if self.points else {})}
 
 
 class Interrupted(KitbagError):

@@ -86,6 +86,8 @@ class Build:
     """Whether two paths differ only in case."""
     payload: Payload
     needs: Needs
+    bootstrap: bool = False
+    """Whether it was added for starting the installer, and is installed only when asked for."""
 
     @property
     def contents_member(self) -> str:
@@ -206,6 +208,7 @@ def _build_table(build: Build) -> dict[str, Any]:
             "cpu": build.needs.cpu,
             "os": build.needs.os,
         },
+        **({"bootstrap": True} if build.bootstrap else {}),
     }
 
 
@@ -253,6 +256,7 @@ def _parse_build(table: _Table) -> Build:
         case_collisions=table.flag("case-collisions"),
         payload=_parse_payload(table.table("payload")),
         needs=_parse_needs(table.table("needs")),
+        bootstrap=bool(table.optional_flag("bootstrap")),
     )
     if build.implementation != key.implementation or build.version != str(key.version):
         raise BundleError(f"{table.where} gives an implementation or version that is not its key's")

@@ -10,16 +10,16 @@ data and the shell header is exactly that.
 from __future__ import annotations
 
 import io
-import os
 import struct
 import zlib
 from typing import TYPE_CHECKING, NoReturn
 
 from kitbag_bundles import zipformat
-from kitbag_bundles.container import CHUNK, Location, Verified, open_window
+from kitbag_bundles.container import CHUNK, Location, Verified, Window
 from kitbag_bundles.errors import BundleError, FileSystemError, UnsupportedFormat
 from kitbag_bundles.members import is_aligned, is_executable
 from kitbag_bundles.names import MAX_LENGTH, check_member_names
+from kitbag_bundles.volumes import SUFFIX, Volumes, accused
 from kitbag_bundles.zipformat import Record
 
 if TYPE_CHECKING:
@@ -32,22 +32,30 @@ _MOST_PER_MEMBER = zipformat.CENTRAL_HEADER.size + MAX_LENGTH + 4 + 24
 
 
 class ZipContainer:
-    """A bundle that is one ZIP file, with or without a shell header."""
+    """A bundle that is one ZIP file or its volumes, with or without a shell header."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, source: str | Volumes) -> None:
         """Read and check the structure, nothing else; raises as :func:`open_container` does."""
-        self.path = path
+        path = self.path = source if isinstance(source, str) else source.path
         try:
-            self._file = io.FileIO(path, "r")
+            self.volumes = Volumes.of_file(source) if isinstance(source, str) else source
         except OSError as error:
             raise FileSystemError(f"cannot read {path}: {error.strerror}") from None
+        self._file = self.volumes.open()
+        self._read_last = (0, 0)
         try:
-            self._status = os.fstat(self._file.fileno())
-            self.size = self._status.st_size
+            self.size = self.volumes.size
             self._read_structure()
         except OSError as error:
             self.close()
             raise FileSystemError(f"cannot read {path}: {error.strerror}") from None
+        except UnsupportedFormat:
+            self.close()
+            raise
+        except BundleError as error:
+            self.close()
+            # What was read last is what did not please.
+            raise accused(error, self.volumes.accuse(*self._read_last)) from None
         except BaseException:
             self.close()
             raise
@@ -67,13 +75,18 @@ class ZipContainer:
 
     def open(self, name: str) -> io.BufferedReader:
         """A new stream over one member."""
-        path, offset, size = self.location(name)
-        return open_window(path, offset, size, same_as=self._status)
+        _, offset, size = self.location(name)
+        return io.BufferedReader(Window(self.volumes.open(), offset, size), 1 << 16)
 
     def location(self, name: str) -> Location:
         """Where the member's bytes are."""
         record = self._record(name)
         return Location(self.path, zipformat.data_offset(record), record.size)
+
+    def accuse(self, name: str) -> str:
+        """Which volumes are to blame if this member is damaged, for a message."""
+        _, offset, size = self.location(name)
+        return self.volumes.accuse(offset, size)
 
     def check(self, name: str, data: bytes) -> None:
         """Hold a member's bytes against its CRC, the only check that ``SHA256SUMS`` itself has."""
@@ -104,13 +117,20 @@ class ZipContainer:
         for name in self._records:
             self._check_crc(name, crcs.get(name, 0))
         if whole.hexdigest() != self.promised:
-            raise BundleError(
+            error = BundleError(
                 f"{self.path} is damaged: its bytes do not have the SHA-256 of its comment;"
                 " copy it again"
             )
+            raise accused(error, self.volumes.accuse() if self.volumes.sums else "")
         comment = zipformat.COMMENT_START + self.promised.encode("ascii")
         whole.update(comment)
         progress.advance(len(comment))
+        sums = self.volumes.sums
+        if sums is not None and sums.sha256 != whole.hexdigest():
+            raise BundleError(
+                f"{self.path}: the bundle is sound, but the {SUFFIX} file beside it is of another"
+                " one; copy that again, or remove it"
+            )
         members = {name: digest.hexdigest() for name, digest in digests.items()}
         return Verified(whole.hexdigest(), members)
 
@@ -126,10 +146,11 @@ class ZipContainer:
 
     def _check_crc(self, name: str, crc: int) -> None:
         if crc != self._record(name).crc32:
-            raise BundleError(
+            error = BundleError(
                 f"{self.path}: member {name} does not have its CRC; the bundle is damaged,"
                 " copy it again"
             )
+            raise accused(error, self.accuse(name))
 
     def _all_chunks(self) -> Iterator[tuple[str, memoryview]]:
         """Everything before the comment, in order: the member's name or "", and its bytes.
@@ -255,6 +276,7 @@ class ZipContainer:
         """Exactly ``size`` bytes from ``offset``, or a :class:`BundleError`."""
         if offset < 0 or offset + size > self.size:
             self._refuse("a record points outside the file")
+        self._read_last = (offset, size)
         self._file.seek(offset)
         parts: list[bytes] = []
         while size:

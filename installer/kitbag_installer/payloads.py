@@ -10,10 +10,11 @@ import hashlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from kitbag_bundles.archives import archive_suffix, open_archive
-from kitbag_bundles.errors import DigestMismatch
+from kitbag_bundles.errors import ArchiveError, DigestMismatch
+from kitbag_bundles.volumes import accused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kitbag_bundles.archives import Member
     from kitbag_bundles.bundle import Bundle
@@ -26,11 +27,19 @@ _PIECE = 1024 * 1024
 class PayloadReader:
     """A context manager; iterate it once for ``(member, chunks)``, then call :meth:`check`."""
 
-    def __init__(self, build: Build, payload: BinaryIO, progress: Progress) -> None:
+    def __init__(
+        self,
+        build: Build,
+        payload: BinaryIO,
+        progress: Progress,
+        accuse: Callable[[], str] = str,
+    ) -> None:
         """Begin to read ``payload``; ``progress`` advances by its bytes.
 
+        ``accuse`` names the volumes that are to blame for an archive that is not as promised.
         Raises :class:`DigestMismatch` at once for the forms that are read from their end.
         """
+        self._accuse = accuse
         self.name = build.payload.member.rpartition("/")[2]
         self.top = build.payload.top
         self._promised = build.payload.sha256
@@ -52,7 +61,10 @@ class PayloadReader:
         """Begin to read the archive of ``build``."""
         payload = bundle.open_payload(build)
         try:
-            return cls(build, payload, progress)
+            return cls(build, payload, progress, lambda: bundle.accuse_payload(build))
+        except DigestMismatch as error:
+            payload.close()
+            raise accused(error, bundle.accuse_payload(build)) from None
         except BaseException:
             payload.close()
             raise
@@ -60,9 +72,13 @@ class PayloadReader:
     def __enter__(self) -> PayloadReader:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, *exc: object) -> None:
         self._archive.close()
         self._payload.close()
+        if isinstance(error, (ArchiveError, DigestMismatch)):
+            whom = self._accuse()
+            if whom:
+                raise accused(error, whom) from None
 
     def __iter__(self) -> Iterator[tuple[Member, Iterator[Any]]]:
         return iter(self._archive)

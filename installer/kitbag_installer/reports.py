@@ -29,7 +29,7 @@ def build_table(result: BuildResult) -> dict[str, Any]:
         "rewritten": result.rewritten,
     }
     if result.error is not None:
-        table["error"] = {"code": result.error.code, "message": str(result.error)}
+        table["error"] = result.error.table()
     return table
 
 

@@ -6,12 +6,20 @@ import contextlib
 import errno
 import os
 import shutil
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from kitbag_bundles.errors import FileSystemError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class Writable(Protocol):
+    """What takes bytes, all or some of them."""
+
+    def write(self, data: memoryview, /) -> int:
+        """Write, and say how much."""
+        ...
 
 
 def check_space(target: str, size: int) -> None:
@@ -40,7 +48,7 @@ def create(path: str) -> BinaryIO:
     return open(path, "xb", buffering=0)
 
 
-def write_all(output: BinaryIO, data: bytes | memoryview) -> None:
+def write_all(output: Writable, data: bytes | memoryview) -> None:
     """Write everything; a single call may write less."""
     view = memoryview(data)
     while view:

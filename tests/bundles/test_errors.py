@@ -5,7 +5,7 @@ import re
 import pytest
 
 from kitbag_bundles import errors
-from kitbag_bundles.errors import KitbagError, error_of, file_system_error
+from kitbag_bundles.errors import DoesNotFit, KitbagError, NoMatch, error_of, file_system_error
 
 
 def tree(kind: type[KitbagError] = KitbagError) -> list[type[KitbagError]]:
@@ -31,6 +31,14 @@ def test_every_class_has_a_code_of_its_own_by_which_it_is_found_again():
 def test_an_unknown_code_is_a_plain_failure():
     again = error_of("from-the-future", "what happened")
     assert (type(again), again.exit_status, str(again)) == (KitbagError, 1, "what happened")
+
+
+def test_an_error_as_a_table():
+    assert NoMatch("what").table() == {"code": "no-match", "message": "what"}
+    assert DoesNotFit("what").table() == {"code": "does-not-fit", "message": "what"}
+    points = [{"code": "space", "message": "full", "advice": False}]
+    table = DoesNotFit("full", points).table()
+    assert table == {"code": "does-not-fit", "message": "full", "points": points}
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def builds(draw: st.DrawFn) -> Build:
             draw(words),
             draw(words),
         ),
+        draw(st.booleans()),
     )
 
 

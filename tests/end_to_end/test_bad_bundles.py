@@ -148,7 +148,7 @@ def test_refusals_in_a_process_of_its_own(site: Site, bundle: Path) -> None:
         for verb in ("verify", "show"):
             ran = run(verb, site.bad)
             assert_refused(ran, status, "bad.kitbag")
-            assert not ran.out
+            assert not ran.out or (verb == "verify" and "damaged" in ran.out)
         ran = run("install", site.bad, "--root", site.fresh, "--bin-dir", site.bin)
         assert_refused(ran, status, "bad.kitbag")
         assert not ran.out

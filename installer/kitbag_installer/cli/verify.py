@@ -1,12 +1,14 @@
 """Check every byte of a bundle, or every file of what is installed.
 
-With a bundle: its structure, its own digest, every member against SHA256SUMS, every list. With
---root, or with nothing at all: every file of every installed build against its receipt. Exit
-status 3 if anything is not what it should be.
+With a bundle: its structure, its own digest, every member against SHA256SUMS, every list; of a
+damaged one, which members, records and bytes are damaged. With --root, or with nothing at all:
+every file of every installed build against its receipt. Exit status 3 if anything is not what it
+should be.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import UsageError
@@ -15,6 +17,8 @@ from kitbag_installer.cli.options import REQUEST_HELP, add_output, add_root, cho
 if TYPE_CHECKING:
     import argparse
 
+    from kitbag_bundles.damage import Damage
+    from kitbag_bundles.errors import IntegrityError
     from kitbag_bundles.reporting import Reporter
     from kitbag_installer.verification import Verified
 
@@ -51,12 +55,18 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
 
 def _verify_bundle(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_bundles.bundle import Bundle
+    from kitbag_bundles.errors import IntegrityError, UnsupportedFormat
     from kitbag_installer.cli.terminal import human_size, write_json, write_line
 
     path = options.subjects[0]
-    with Bundle.open(path) as bundle:
-        checked = bundle.verify(reporter)
-        builds = [str(build.key) for build in bundle.manifest.builds]
+    try:
+        with Bundle.open(path) as bundle:
+            checked = bundle.verify(reporter)
+            builds = [str(build.key) for build in bundle.manifest.builds]
+    except UnsupportedFormat:
+        raise
+    except IntegrityError as error:
+        return _tell_damage(options, error, reporter)
     table = {
         "report": "kitbag verify",
         "bundle": path,
@@ -78,6 +88,63 @@ def _verify_bundle(options: argparse.Namespace, reporter: Reporter) -> int:
             f"{len(builds)} build{'s' if len(builds) > 1 else ''}"
         )
     return 0
+
+
+def _tell_damage(options: argparse.Namespace, error: IntegrityError, reporter: Reporter) -> int:
+    """Go on where the first error stopped, and tell everything that is damaged."""
+    from kitbag_bundles.damage import diagnose
+    from kitbag_bundles.errors import KitbagError
+    from kitbag_installer.cli.terminal import show_error, write_json, write_line
+
+    path = options.subjects[0]
+    try:
+        found = diagnose(path, reporter)
+    except KitbagError:
+        # Such as a missing volume: the error says all that can be said.
+        found = []
+    table = {
+        "report": "kitbag verify",
+        "bundle": path,
+        "sound": False,
+        "damage": [_damage_table(each) for each in found],
+        "error": error.table(),
+    }
+    _write_report(options, table)
+    if options.json:
+        write_json(table)
+    elif found:
+        write_line(f"{path}: damaged")
+        for each in found:
+            write_line(f"  {_damage_line(each)}")
+    return show_error(error, as_json=False)
+
+
+def _damage_table(damage: Damage) -> dict[str, Any]:
+    table: dict[str, Any] = damage._asdict()
+    table["parts"] = [
+        {"name": os.path.basename(piece.path), "offset": piece.offset, "size": piece.size}
+        for piece in table.pop("pieces")
+    ]
+    return table
+
+
+def _damage_line(damage: Damage) -> str:
+    what = damage.what.replace("-", " ")
+    name = f" {damage.name}" if damage.name else ""
+    shown = name if name.isprintable() else f" {damage.name!r}"
+    place = f", bytes {_range(damage.offset, damage.size)}" if damage.size else ""
+    if len(damage.pieces) and damage.what != "volume":
+        parts = (
+            f"{_range(piece.offset, piece.size)} of {os.path.basename(piece.path)}"
+            for piece in damage.pieces
+        )
+        place += f" ({', '.join(parts)})"
+    return f"{what}{shown}{place}: {damage.problem}"
+
+
+def _range(offset: int, size: int) -> str:
+    """The first and the last byte, counted from 0."""
+    return f"{offset}-{offset + size - 1}"
 
 
 def _verify_root(options: argparse.Namespace, reporter: Reporter) -> int:

@@ -46,13 +46,16 @@ _LONGEST_NAME = 4096
 
 @dataclass(frozen=True)
 class Host:
-    """The machine this runs on. ``libc_version`` is empty where it could not be told."""
+    """The machine this runs on. The versions are empty where they could not be told."""
 
     os: str
     arch: str
     libc: str
     libc_version: str = ""
     cpu_level: int = 1
+    """Of x86-64: 1 to 4; 0 where the system does not tell what its CPU can do."""
+    os_version: str = ""
+    """Of macOS or Windows, ``14.5`` or ``10.0.19045``; on Linux the kernel's."""
 
     def __str__(self) -> str:
         level = f"_v{self.cpu_level}" if self.cpu_level > 1 else ""
@@ -70,7 +73,7 @@ class Host:
             return f"it is for {target.cpu}, this is {self.arch}"
         if target.libc != self.libc:
             return f"it is for {target.libc}, this system's C library is {self.libc}"
-        if target.cpu_level > self.cpu_level:
+        if self.cpu_level and target.cpu_level > self.cpu_level:
             return f"it needs x86-64-v{target.cpu_level}, this CPU has level {self.cpu_level}"
         return ""
 
@@ -82,6 +85,20 @@ class Host:
             return f"it needs glibc {needed}, this system has {has}"
         return ""
 
+    def doubts(self, build: Build) -> dict[str, str]:
+        """What may keep ``build`` from running here, as clauses by the code of the preflight.
+
+        What a system says of its version is not always true: macOS gives old programs an old one.
+        """
+        found = {}
+        level = build.key.target.cpu_level
+        if level > 1 and not self.cpu_level:
+            found["cpu"] = f"it needs x86-64-v{level}, and the level of this CPU can't be told"
+        needed = build.needs.os
+        if needed and self.os_version and _numbers(needed) > _numbers(self.os_version):
+            found["os-version"] = f"it needs {self.os} {needed}, this is {self.os_version}"
+        return found
+
 
 def this_host() -> Host:
     """Describe this machine."""
@@ -89,13 +106,14 @@ def this_host() -> Host:
     machine = _machine().lower()
     arch = _MACHINES.get(machine, machine)
     if system != "linux":
-        return Host(system, arch, "none")
+        return Host(system, arch, "none", os_version=_os_version())
     loader = _system_loader()
     libc = "musl" if "ld-musl" in loader else "gnu"
     if libc == "gnu" and arch == "armv7":
         libc = "gnueabihf" if "armhf" in loader else "gnueabi"
     version = _glibc_version() if libc != "musl" else ""
-    return Host(system, arch, libc, version, _cpu_level() if arch == "x86_64" else 1)
+    level = _cpu_level() if arch == "x86_64" else 1
+    return Host(system, arch, libc, version, level, os.uname().release)
 
 
 def _machine() -> str:
@@ -104,6 +122,17 @@ def _machine() -> str:
     import platform
 
     return platform.machine()
+
+
+def _os_version() -> str:
+    if sys.platform == "win32":
+        return ".".join(map(str, sys.getwindowsversion()[:3]))
+    try:
+        with open("/System/Library/CoreServices/SystemVersion.plist", encoding="utf-8") as file:
+            said = re.search(r"<key>ProductVersion</key>\s*<string>([\d.]+)<", file.read())
+    except (OSError, ValueError):
+        return ""
+    return said.group(1) if said else ""
 
 
 def elf_interpreter(path: str) -> str:
@@ -169,8 +198,10 @@ def _cpu_level() -> int:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
             found = re.search(r"^flags\s*:(.*)$", file.read(65536), re.MULTILINE)
     except OSError:
-        return 1
-    flags = set(found.group(1).split()) if found else set()
+        found = None
+    if not found:
+        return 0
+    flags = set(found.group(1).split())
     level = 1
     while level + 1 in _LEVEL_FLAGS and _LEVEL_FLAGS[level + 1] <= flags:
         level += 1

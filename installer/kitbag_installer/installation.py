@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import FileSystemError, KitbagError, file_system_error
-from kitbag_bundles.layout import executable
 from kitbag_installer import commit, launcher, links
 from kitbag_installer.locks import locked
-from kitbag_installer.rewriting.prefix import check_home
-from kitbag_installer.selection import select_builds
+from kitbag_installer.preflight.plans import is_there, plan_install
+from kitbag_installer.preflight.points import refuse
+from kitbag_installer.preflight.probing import probe
 from kitbag_installer.staging import StagingOptions, stage_build
 from kitbag_installer.workers import run_side_by_side
 
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InstallOptions:
-    """How to install; ``bin_dir`` empty means no links and no ``kitbag`` command."""
+    """How to install; ``bin_dir`` empty means no links and no ``kitbag`` command.
+
+    ``force`` replaces other people's files there, and overrides what the preflight only advises.
+    """
 
     bin_dir: str = ""
     default: bool = False
@@ -80,21 +83,21 @@ def install_builds(
     """Install what ``requests`` name, or everything that fits ``host``.
 
     A build that is there already is left alone, unless ``options.reinstall``. One that fails does
-    not stop the others; its error is in the result. Raises :class:`NoMatch`, :class:`DoesNotFit`,
-    :class:`LockTimeout` and :class:`FileSystemError` before anything is written, and
-    :class:`IntegrityError` for a damaged ``kitbag.pyz``.
+    not stop the others; its error is in the result. Raises :class:`NoMatch`, :class:`DoesNotFit`
+    (with every point at once), :class:`LockTimeout` and :class:`FileSystemError` before anything is
+    written, and :class:`IntegrityError` for a damaged ``kitbag.pyz``.
     """
-    builds = select_builds(bundle.manifest.builds, requests, host)
-    check_home(root.path)
     pyz = bundle.installer()
-    for build in builds:
-        bundle.contents(build)
+    plan = plan_install(
+        bundle, root, requests, host, reinstall=options.reinstall, bin_dir=options.bin_dir
+    )
+    refuse(plan.points, root.path, force=options.force, reporter=reporter)
     root.prepare()
     with locked(root, reporter):
         try:
             with commit.swept(root):
                 links.prune_links(root)
-                results = _install_missing(bundle, builds, root, options, reporter)
+                results = _install_missing(bundle, plan.builds, root, options, reporter)
                 done = InstallResult(root, results)
                 if any(result.error is None for result in results):
                     _connect(done, pyz, options)
@@ -114,13 +117,17 @@ def _install_missing(
     missing = []
     for build in builds:
         place = root.install_path(build.key)
-        there = os.path.isdir(place) and os.path.exists(os.path.join(place, executable(build.key)))
+        there = is_there(root, build.key)
         if there and not options.reinstall:
             results[build.key] = BuildResult(build, "present", place)
         else:
             missing.append((build, "reinstalled" if there else "installed"))
     for build, _ in missing:
         _check_place(root.install_path(build.key))
+    if missing:
+        matters = any(build.case_collisions for build, _ in missing)
+        points = probe(root, case_matters=matters)
+        refuse(points, root.path, force=options.force, reporter=reporter)
     staged = _stage_all(bundle, [build for build, _ in missing], root, options, reporter)
     if options.durable and missing:
         commit.flush(root)

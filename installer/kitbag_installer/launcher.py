@@ -45,11 +45,17 @@ def write_command(root: Root, bin_dir: str, *, force: bool) -> str:
     present = _content(path)
     if present == text:
         return path
-    if present is not None and not force and MARK.encode("ascii") not in present:
+    if not force and not may_write_command(path):
         return ""
     os.makedirs(bin_dir, exist_ok=True)
     replace_file(root, path, text, 0o755)
     return path
+
+
+def may_write_command(path: str) -> bool:
+    """Whether nothing is at ``path``, or a ``kitbag`` command of ours."""
+    present = _content(path)
+    return present is None or MARK.encode("ascii") in present
 
 
 def remove_command(root: Root, bin_dir: str) -> bool:

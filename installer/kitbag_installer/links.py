@@ -41,14 +41,7 @@ def link_minor_versions(root: Root) -> dict[str, str]:
 
     CPython only, absolute targets: what uv makes and recognises. Returns link → target.
     """
-    best: dict[str, BuildKey] = {}
-    for key in root.builds():
-        if key.implementation != "cpython":
-            continue
-        rival = best.get(root.minor_link(key))
-        if rival is None or key.version > rival.version:
-            best[root.minor_link(key)] = key
-    wanted = {link: root.install_path(key) for link, key in best.items()}
+    wanted = minor_links(root)
     for link, target in wanted.items():
         if os.path.islink(link):
             if os.readlink(link) != target:
@@ -57,6 +50,18 @@ def link_minor_versions(root: Root) -> dict[str, str]:
             replace_link(root, target, link)
     _remove_stale_minor_links(root, wanted)
     return wanted
+
+
+def minor_links(root: Root, coming: Sequence[BuildKey] = ()) -> dict[str, str]:
+    """The minor-version links that a root should have, once ``coming`` are there too."""
+    best: dict[str, BuildKey] = {}
+    for key in [*root.builds(), *coming]:
+        if key.implementation != "cpython":
+            continue
+        rival = best.get(root.minor_link(key))
+        if rival is None or key.version > rival.version:
+            best[root.minor_link(key)] = key
+    return {link: root.install_path(key) for link, key in best.items()}
 
 
 def _remove_stale_minor_links(root: Root, wanted: dict[str, str]) -> None:
@@ -91,7 +96,7 @@ def link_commands(
             for name in command_names(key, default=default):
                 wanted[os.path.join(bin_dir, name)] = target
     for path in list(wanted):
-        if not force and not _may_replace(root, path):
+        if not force and not may_replace(root, path):
             refused.append(path)
             del wanted[path]
     changed = {path: target for path, target in wanted.items() if _leads_to(path) != target}
@@ -210,7 +215,8 @@ def _command_target(root: Root, key: BuildKey) -> str:
     return "" if os.path.islink(link) else os.path.join(root.install_path(key), executable(key))
 
 
-def _may_replace(root: Root, path: str) -> bool:
+def may_replace(root: Root, path: str) -> bool:
+    """Whether ``path`` is free, a link of ours, or one that leads to nothing."""
     if not os.path.lexists(path):
         return True
     text = _leads_to(path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from kitbag_bundles.errors import DoesNotFit, NoMatch
+from kitbag_bundles.errors import NoMatch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,35 +15,49 @@ if TYPE_CHECKING:
     from kitbag_installer.hosts import Host
 
 
-def select_builds(
-    builds: Sequence[Build], requests: Sequence[Request], host: Host
-) -> tuple[Build, ...]:
-    """The builds to install on ``host``, in the order of their keys.
+class Selection(NamedTuple):
+    """The builds to install, in the order of their keys, and why what else was meant can't be."""
+
+    builds: tuple[Build, ...]
+    refusals: tuple[str, ...]
+
+
+def select_builds(builds: Sequence[Build], requests: Sequence[Request], host: Host) -> Selection:
+    """What to install on ``host``.
 
     Without a request: everything that fits, and of each implementation, version and variant the
-    one build that suits the host best. A request that names no patch means the newest patch of
-    each minor version that it matches. Raises :class:`NoMatch` (the bundle has nothing of that
-    name) and :class:`DoesNotFit` (it has, but not for this machine).
+    one build that suits the host best, but nothing that is there for starting alone. A request
+    that names no patch means the newest patch of each minor version that it matches. A build that
+    is in doubt is chosen where nothing surer is.
+    Raises :class:`NoMatch` if the bundle has nothing of that name.
     """
     by_key = {build.key: build for build in builds}
     reasons = {key: host.unfit(key) or host.lacks(build) for key, build in by_key.items()}
+    doubted = {key for key, build in by_key.items() if host.doubts(build)}
     chosen: set[BuildKey] = set()
+    refusals = []
     if not requests:
-        chosen = _best([key for key, reason in reasons.items() if not reason])
+        fitting = [
+            key for key, reason in reasons.items() if not reason and not by_key[key].bootstrap
+        ]
+        chosen = _best(_surer(fitting, doubted))
         if not chosen:
-            why = "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
-            raise DoesNotFit(
-                f"nothing in the bundle fits this host, {host}; {why or 'it is empty'}"
-            )
+            why = "; ".join(f"{key}: {reason}" for key, reason in reasons.items() if reason)
+            refusals.append(f"nothing in the bundle fits this host, {host}; {why or 'it is empty'}")
     for request in requests:
         found = request.choose(by_key)
         if not found:
             raise NoMatch(f"no build in the bundle matches {request.text!r}; {_offer(by_key)}")
-        fitting = [key for key in found if not reasons[key]]
+        fitting = _surer([key for key in found if not reasons[key]], doubted)
         if not fitting:
-            raise DoesNotFit(f"{found[0]} does not fit this host, {host}: {reasons[found[0]]}")
+            refusals.append(f"{found[0]} does not fit this host, {host}: {reasons[found[0]]}")
         chosen |= _best(fitting if request.names_patch else _newest_patches(fitting))
-    return tuple(by_key[key] for key in sorted(chosen, key=_order))
+    ordered = tuple(by_key[key] for key in sorted(chosen, key=_order))
+    return Selection(ordered, tuple(dict.fromkeys(refusals)))
+
+
+def _surer(keys: list[BuildKey], doubted: set[BuildKey]) -> list[BuildKey]:
+    return [key for key in keys if key not in doubted] or keys
 
 
 def matching_keys(keys: Sequence[BuildKey], requests: Sequence[Request]) -> tuple[BuildKey, ...]:

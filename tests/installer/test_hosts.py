@@ -48,6 +48,19 @@ def test_versions_of_glibc_are_compared_as_numbers(needed, has, lacks):
     assert not lacks or reason == f"it needs glibc {needed}, this system has {has}"
 
 
+def test_what_a_system_may_tell_wrongly_is_doubted_only():
+    build = packed_build("cpython-3.13.5-linux-x86_64_v3-gnu").build
+    unknown = replace(HOST, cpu_level=0)
+    assert not unknown.unfit(build.key)
+    assert unknown.doubts(build) == {
+        "cpu": "it needs x86-64-v3, and the level of this CPU can't be told"
+    }
+    assert not HOST.doubts(build)
+    build = replace(packed_build().build, needs=replace(build.needs, os="11.0"))
+    for version, doubted in (("10.15.7", True), ("11.0", False), ("14.5", False), ("", False)):
+        assert ("os-version" in replace(HOST, os_version=version).doubts(build)) == doubted
+
+
 def test_a_host_as_a_text():
     assert str(HOST) == "linux-x86_64_v2-gnu 2.34"
     assert str(Host("macos", "aarch64", "none")) == "macos-aarch64-none"
@@ -63,6 +76,7 @@ def test_this_host_is_what_runs_the_tests():
         assert (host.libc[:3], host.libc_version) == ("gnu", version)
     assert not host.unfit(host_key())
     assert 1 <= host.cpu_level <= 4
+    assert host.os_version == platform.release()
 
 
 @pytest.mark.parametrize("cpu", sorted(CPUS))

@@ -7,7 +7,6 @@ import pytest
 from kitbag_bundles.bundle import Bundle
 from kitbag_bundles.errors import (
     DoesNotFit,
-    FileSystemError,
     IntegrityError,
     LockTimeout,
     NoMatch,
@@ -121,7 +120,7 @@ def test_a_build_of_another_tool_is_left_alone_and_told(bundle_path, root):
 def test_a_file_in_the_place_of_a_build_is_not_replaced(bundle_path, root):
     root.prepare()
     Path(root.install_path(host_key())).write_text("theirs")
-    with pytest.raises(FileSystemError, match="something is there that is no build"):
+    with pytest.raises(DoesNotFit, match="something is there that is no build"):
         install(bundle_path, root, "3.13.5")
     assert Path(root.install_path(host_key())).read_text() == "theirs"
 

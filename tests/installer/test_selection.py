@@ -27,7 +27,11 @@ BUILDS = [packed_build(key).build for key in KEYS]
 
 
 def selected(*requests: str, host: Host = HOST, builds=BUILDS) -> list[str]:
-    return [str(build.key) for build in select_builds(builds, parse_requests(requests), host)]
+    """The keys that are chosen; what is refused is raised."""
+    found = select_builds(builds, parse_requests(requests), host)
+    if found.refusals:
+        raise DoesNotFit("; ".join(found.refusals))
+    return [str(build.key) for build in found.builds]
 
 
 def test_without_a_request_it_is_the_best_of_everything_that_fits():
@@ -38,6 +42,14 @@ def test_without_a_request_it_is_the_best_of_everything_that_fits():
         f"cpython-3.13.5+freethreaded-{GNU}",
         f"pypy-3.11.15-{GNU}",
     ]
+
+
+def test_what_is_there_for_starting_alone_is_installed_only_when_asked_for():
+    builds = [replace(BUILDS[1], bootstrap=True), BUILDS[9]]
+    assert selected(builds=builds) == [KEYS[9]]
+    assert selected("3.13", builds=builds) == [KEYS[1]]
+    with pytest.raises(DoesNotFit, match="nothing in the bundle fits this host"):
+        selected(builds=builds[:1])
 
 
 def test_the_best_build_depends_on_the_cpu():
@@ -94,6 +106,21 @@ def test_what_a_build_needs_of_the_system_is_checked_before_anything_is_done():
     with pytest.raises(DoesNotFit, match=r"nothing .* fits .*needs glibc 2\.39"):
         selected(builds=[wanting])
     assert selected(builds=[BUILDS[0], wanting]) == [KEYS[0]]
+
+
+def test_a_build_in_doubt_is_chosen_where_nothing_surer_is():
+    unknown = replace(HOST, cpu_level=0)
+    assert selected("3.13.5", host=unknown) == [f"cpython-3.13.5-{GNU}"]
+    assert selected(host=unknown)[2] == f"cpython-3.13.5-{GNU}"
+    assert selected(KEYS[5], host=unknown) == [KEYS[5]]
+    assert selected(host=unknown, builds=[BUILDS[5]]) == [KEYS[5]]
+
+
+def test_everything_that_is_refused_is_told_once():
+    requests = parse_requests([KEYS[7], KEYS[5], "3.12", KEYS[7]])
+    builds, refusals = select_builds(BUILDS, requests, HOST)
+    assert [str(build.key) for build in builds] == [KEYS[0]]
+    assert [refusal.split()[0] for refusal in refusals] == [KEYS[7], KEYS[5]]
 
 
 PARSED = [BuildKey.parse(key) for key in (*KEYS[:3], KEYS[8], KEYS[9], f"cpython-3.14.0rc1-{GNU}")]

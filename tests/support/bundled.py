@@ -15,6 +15,7 @@ from kitbag_bundles.manifest import FORMAT, VERBATIM, Build, InstallDefaults, Ma
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer.hosts import this_host
 from kitbag_packer.assembly import assemble
+from kitbag_packer.header.script import bundle_header
 from kitbag_packer.inspection import inspect_archive
 from kitbag_packer.pyz import build_installer
 from kitbag_packer.sources import file_member
@@ -41,6 +42,8 @@ def bundle_archives(
     archives: Sequence[tuple[Path, BuildKey]],
     installer: bytes | None = None,
     install: InstallDefaults = _NOTHING_SAID,
+    *,
+    header: bool = False,
 ) -> Path:
     """Write a bundle of ``archives``, each with the key that it shall have."""
     builds, lists, payloads = [], {}, []
@@ -63,7 +66,9 @@ def bundle_archives(
         payloads.append(file_member(member, archive, sha256=found.sha256, crc32=found.crc32))
     manifest = Manifest(FORMAT, (), "tests", "1", __version__, tuple(builds), install)
     pyz = build_installer() if installer is None else installer
-    write_bundle(path, assemble(manifest, lists, payloads, pyz), reporter=SilentReporter())
+    start = bundle_header(manifest, lists) if header else b""
+    members = assemble(manifest, lists, payloads, pyz)
+    write_bundle(path, members, header=start, reporter=SilentReporter())
     return path
 
 

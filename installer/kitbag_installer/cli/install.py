@@ -11,6 +11,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
+from kitbag_bundles.errors import UsageError
 from kitbag_installer.cli.options import (
     add_output,
     add_requests,
@@ -32,6 +33,7 @@ examples:
   kitbag install tools.kitbag                  everything in it that fits this machine
   kitbag install tools.kitbag 3.13 pypy        only these
   kitbag install tools.kitbag --root /opt/py --no-bin
+  kitbag install tools.kitbag --dry-run        would it work, and what would it do
   python3 tools.kitbag install 3.13            the same, with no kitbag installed
 """
 
@@ -68,7 +70,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="replace files in the bin directory that kitbag did not make",
+        help="replace files in the bin directory that kitbag did not make, and go on where the "
+        "checks before the install only advise against it",
+    )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="tell what would be installed, where, and whether it would work; write nothing "
+        "(exit status 5 if it would not)",
     )
     parser.add_argument(
         "--externally-managed",
@@ -99,6 +108,8 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_installer.hosts import this_host
     from kitbag_installer.installation import InstallOptions, install_builds
 
+    if options.dry_run and options.report:
+        raise UsageError("--dry-run writes nothing; leave --report out")
     started = time.monotonic()
     requests = parse_requests(options.requests)
     root = chosen_root(options)
@@ -114,6 +125,12 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
             durable=options.durable,
             jobs=jobs,
         )
+        if options.dry_run:
+            from kitbag_installer.cli.dry_run import tell
+
+            return tell(
+                bundle, root, requests, this_host(), install_options, reporter, options.json
+            )
         done = install_builds(bundle, root, requests, this_host(), install_options, reporter)
         if options.report:
             from kitbag_installer.reports import install_report, write_report

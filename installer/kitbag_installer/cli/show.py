@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
 
     from kitbag_bundles.bundle import Bundle
-    from kitbag_bundles.manifest import Build
+    from kitbag_bundles.manifest import Build, Manifest
     from kitbag_bundles.reporting import Reporter
 
 EPILOG = """\
@@ -56,27 +56,36 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     return 0
 
 
-def _render(bundle: Bundle, host: Any) -> None:
+def title(manifest: Manifest, size: int) -> str:
+    """What the bundle is, in one line or two; ``size`` in bytes, 0 if it is not to be told."""
     from kitbag_bundles.manifest import install_table
-    from kitbag_installer.cli.terminal import human_size, write_line
+    from kitbag_installer.cli.terminal import human_size
 
-    manifest = bundle.manifest
-    title = " ".join(part for part in (manifest.name, manifest.version) if part) or "a bundle"
-    write_line(f"{title}: {human_size(bundle.size)}, made by kitbag {manifest.kitbag}")
+    name = " ".join(part for part in (manifest.name, manifest.version) if part) or "a bundle"
+    text = f"{name}: {human_size(size) + ', ' if size else ''}made by kitbag {manifest.kitbag}"
     said = install_table(manifest.install).get("install", {})
     if said:
         words = ", ".join(f"{name} = {str(value).lower()}" for name, value in said.items())
-        write_line(f"installs with {words}")
+        text += f"\ninstalls with {words}"
+    return text
+
+
+def _render(bundle: Bundle, host: Any) -> None:
+    from kitbag_installer.cli.terminal import write_line
+
+    manifest = bundle.manifest
+    write_line(title(manifest, bundle.size))
     for build in manifest.builds:
         write_line("")
         write_line(f"{build.key}")
-        for label, text in _facts(build):
+        for label, text in facts(build):
             write_line(f"  {label:<10}{text}")
         reason = host.unfit(build.key) or host.lacks(build)
         write_line(f"  {'here':<10}{'does not fit: ' + reason if reason else 'fits this host'}")
 
 
-def _facts(build: Build) -> list[tuple[str, str]]:
+def facts(build: Build) -> list[tuple[str, str]]:
+    """What there is to tell of a build, as labels and texts; the shell header tells the same."""
     from kitbag_installer.cli.terminal import human_size
 
     payload, needs = build.payload, build.needs
@@ -89,5 +98,6 @@ def _facts(build: Build) -> list[tuple[str, str]]:
         ("release", " ".join(part for part in (build.release, build.flavor) if part)),
         ("needs", ", ".join(part for part in wanted if part)),
         ("from", build.url),
+        ("role", "starts the installer; installed only on request" if build.bootstrap else ""),
     ]
     return [(label, text) for label, text in facts if text]

@@ -41,7 +41,7 @@ def show_error(error: KitbagError, *, as_json: bool) -> int:
     label = paint("error:", "red", sys.stderr)
     sys.stderr.write(f"kitbag: {label} {_printable(str(error))}\n")
     if as_json:
-        write_json({"error": {"code": error.code, "message": str(error)}})
+        write_json({"error": error.table()})
     return error.exit_status
 
 

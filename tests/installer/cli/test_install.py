@@ -174,7 +174,7 @@ def test_an_option_beats_the_environment_and_that_the_bundle(
         (("3.9",), 4, "no-match", "no build in the bundle matches '3.9'; it has cpython-3.12.9"),
         (("--jobs", "none"), 2, "usage", "'none' is no number of jobs"),
         (("--root", ""), 2, "usage", "--root is empty"),
-        (("--root", "/dev/null/x"), 1, "file-system", "/dev/null/x"),
+        (("--root", "/dev/null/x"), 5, "does-not-fit", "/dev/null: not a directory"),
     ],
 )
 def test_errors(capfd, bundle, words, status, code, message):

@@ -1,0 +1,113 @@
+"""``kitbag install --dry-run``: tells what would be done and whether it would work."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from kitbag_bundles.errors import DoesNotFit
+from kitbag_installer.cli.terminal import human_size, paint, show_error, write_json, write_line
+from kitbag_installer.preflight.forecasts import forecast
+from kitbag_installer.preflight.plans import plan_install
+from kitbag_installer.preflight.points import refuse, stopping
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kitbag_bundles.bundle import Bundle
+    from kitbag_bundles.reporting import Reporter
+    from kitbag_bundles.requests import Request
+    from kitbag_installer.hosts import Host
+    from kitbag_installer.installation import InstallOptions
+    from kitbag_installer.preflight.forecasts import Forecast
+    from kitbag_installer.preflight.plans import Plan
+    from kitbag_installer.roots import Root
+
+
+def tell(
+    bundle: Bundle,
+    root: Root,
+    requests: Sequence[Request],
+    host: Host,
+    options: InstallOptions,
+    reporter: Reporter,
+    as_json: bool,
+) -> int:
+    """Write the plan; returns the exit status that the install itself would begin with."""
+    bundle.installer()
+    plan = plan_install(
+        bundle, root, requests, host, reinstall=options.reinstall, bin_dir=options.bin_dir
+    )
+    links = forecast(plan, bin_dir=options.bin_dir, default=options.default, force=options.force)
+    if as_json:
+        write_json(_as_table(plan, links, force=options.force))
+    else:
+        _render(plan, links, options.bin_dir)
+    if links.refused_names:
+        names = ", ".join(links.refused_names)
+        reporter.warn(f"not made by kitbag and left alone: {names}; --force replaces them")
+    try:
+        refuse(plan.points, root.path, force=options.force, reporter=reporter)
+    except DoesNotFit as error:
+        # The plan is the document, and has the points in it.
+        return show_error(error, as_json=False)
+    return 0
+
+
+def _render(plan: Plan, links: Forecast, bin_dir: str) -> None:
+    import sys
+
+    pairs = list(zip(plan.builds, plan.actions))
+    for build, action in pairs:
+        if action == "present":
+            write_line(f"{build.key} is already installed in {plan.root.path}")
+    fresh = [(build, action) for build, action in pairs if action != "present"]
+    if fresh:
+        size = human_size(sum(build.unpacked_size for build, _ in fresh))
+        count = f"{len(fresh)} build{'s' if len(fresh) > 1 else ''}"
+        write_line(f"Would install {count} ({size}) into {plan.root.path}")
+    for build, action in fresh:
+        sign = paint("+" if action == "install" else "~", "green", sys.stdout)
+        write_line(f" {sign} {build.key} ({human_size(build.unpacked_size)})")
+    if bin_dir and (links.bin_links or links.command):
+        paths = [*links.bin_links, *([links.command] if links.command else [])]
+        write_line(f"Names in {bin_dir}: {', '.join(map(os.path.basename, paths))}")
+    place, demand = plan.place, plan.demand
+    if fresh:
+        kind = f", {place.kind}" if place.kind else ""
+        free = "" if place.free is None else f", {human_size(place.free)} free"
+        write_line(f"Space: {human_size(demand.size)} needed{free} ({place.folder}{kind})")
+        free = "" if place.inodes is None else f", {place.inodes} free"
+        write_line(f"Inodes: {demand.inodes} needed{free}")
+
+
+def _as_table(plan: Plan, links: Forecast, *, force: bool) -> dict[str, Any]:
+    place, demand = plan.place, plan.demand
+    return {
+        "dry-run": True,
+        "root": plan.root.path,
+        "builds": [
+            {
+                "key": str(build.key),
+                "action": action,
+                "path": plan.root.install_path(build.key),
+                "release": build.release,
+                "flavor": build.flavor,
+                "files": build.files,
+                "size": build.unpacked_size,
+            }
+            for build, action in zip(plan.builds, plan.actions)
+        ],
+        "links": links.bin_links,
+        "minor-links": links.minor_links,
+        "refused-names": list(links.refused_names),
+        "kitbag": links.command,
+        "preflight": {
+            "works": not stopping(plan.points, force=force),
+            "directory": place.folder,
+            "file-system": place.kind,
+            "space": {"needed": demand.size, "free": place.free},
+            "inodes": {"needed": demand.inodes, "free": place.inodes},
+            "points": [point._asdict() for point in plan.points],
+        },
+    }

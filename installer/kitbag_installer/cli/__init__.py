@@ -26,8 +26,9 @@ VERBS: dict[str, tuple[str, str]] = {
     "installed": ("kitbag_installer.cli.installed", "list the installed builds"),
     "uninstall": ("kitbag_installer.cli.uninstall", "remove installed builds"),
     "relocate": ("kitbag_installer.cli.relocate", "mend installed builds after a move"),
+    "export": ("kitbag_installer.cli.export", "write a mirror that uv can use"),
 }
-_BUNDLE_VERBS = ("install", "show", "verify")
+_BUNDLE_VERBS = ("install", "show", "verify", "export")
 
 
 def terminal_reporter(verb: str, options: argparse.Namespace) -> Any:

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from kitbag_bundles.errors import UsageError
 from kitbag_bundles.keys import Version
+from kitbag_installer.mirrors import MADE
 from kitbag_packer.upstream import UpstreamName, parse_filename
 
 GITHUB = "https://github.com/astral-sh/python-build-standalone/releases/download/"
@@ -55,7 +56,8 @@ def canonical_address(url: str, filename: str) -> str:
     :class:`ValueError` for an address that is none.
     """
     if url.startswith(GITHUB) and not _odd(url):
-        return url
+        # An export lists what no publisher has as if it had.
+        return "" if url.startswith(f"{GITHUB}{MADE}/") else url
     if not is_remote(url):
         return ""
     parts = urlsplit(url)

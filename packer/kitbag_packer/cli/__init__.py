@@ -16,6 +16,9 @@ VERBS = {
     "list": ("kitbag_packer.cli.list", "list what can be packed"),
     "catalog": ("kitbag_packer.cli.catalog", "fetch or show the lists of builds"),
     "cache": ("kitbag_packer.cli.cache", "look after what was downloaded"),
+    "split": ("kitbag_packer.cli.split", "cut a bundle into volumes for small media"),
+    "join": ("kitbag_packer.cli.join", "make one file of a bundle's volumes"),
+    "convert": ("kitbag_packer.cli.convert", "write a bundle in another form"),
     **cli.VERBS,
 }
 

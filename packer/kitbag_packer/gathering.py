@@ -54,7 +54,12 @@ def gather(choices: Sequence[Choice], supply: Supply, reporter: PackerReporter) 
             failures[download] = error
             return
         materials[download] = Material(
-            choice.request, entry.path, choice.offer.filename, inspection, choice.offer.canonical
+            choice.request,
+            entry.path,
+            choice.offer.filename,
+            inspection,
+            choice.offer.canonical,
+            choice.bootstrap,
         )
 
     fetched = fetch(list(wanted), supply.cache, supply.settings, reporter, arrived)

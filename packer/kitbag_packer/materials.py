@@ -31,6 +31,8 @@ class Material:
     inspection: Inspection
     url: str = ""
     """The public address of the archive; empty if it has none."""
+    bootstrap: bool = False
+    """Whether it is there for the bundle to start by itself."""
 
     @property
     def member(self) -> MemberSource:
@@ -65,6 +67,7 @@ class Material:
                 tar_sha256=found.tar_sha256,
             ),
             needs=found.needs,
+            bootstrap=self.bootstrap,
         )
 
 

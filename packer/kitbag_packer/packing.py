@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import DigestMismatch, UsageError
 from kitbag_bundles.manifest import FORMAT, InstallDefaults, Manifest
+from kitbag_packer.bootstrap import Bootstrap
 from kitbag_packer.materials import one_of_each, take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kitbag_bundles.keys import BuildKey
+    from kitbag_packer.bootstrap import Plan
     from kitbag_packer.gathering import Supply
     from kitbag_packer.materials import Material
     from kitbag_packer.reporting import PackerReporter as Reporter
     from kitbag_packer.resolution import Choice
 
 NO_DEFAULTS = InstallDefaults()
+BY_ITSELF = Bootstrap()
 PYTHON_LIMIT = 2**32 - 1
 """Bytes from which on ``python3 FILE`` needs Python 3.13: older ones don't find a ZIP64 end."""
 
@@ -35,8 +38,18 @@ class PackOptions:
     key: BuildKey | None = None
     with_tests: bool = False
     directory: bool = False
+    plain: bool = False
+    """Without the shell header that lets the bundle start by itself."""
+    volume_size: int = 0
+    """The most bytes of a volume, a multiple of 4096; 0 for one file."""
+    sevenzip: bool = False
+    """As the one member of a ``.7z``."""
+    password: str = field(default="", repr=False)
+    """What encrypts that; empty for not at all."""
     install: InstallDefaults = NO_DEFAULTS
     """What the bundle's own installer does unless it is told otherwise."""
+    bootstrap: Bootstrap = BY_ITSELF
+    """What is done so that the bundle starts where there is no Python."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,8 @@ class Packed:
     size: int
     sha256: str
     manifest: Manifest
+    volumes: tuple[str, ...] = ()
+    """The paths of the numbered volumes, if there are such."""
 
 
 def pack(
@@ -60,8 +75,9 @@ def pack(
 ) -> Packed:
     """Pack ``sources`` (archives, prefixes, interpreters) and ``choices`` into ``destination``.
 
-    ``choices`` are fetched through ``supply``. The bytes depend on the builds alone: not on the
-    order of anything, on where archives are, on the clock or on ``destination``. Raises
+    ``choices`` are fetched through ``supply``, and with them what is added so that the bundle
+    starts by itself. The bytes depend on the builds alone: not on the order of anything, on where
+    archives are, on the clock or on ``destination``. Raises
     :class:`UsageError` for what can't be packed, :class:`ArchiveError` for a bad archive,
     :class:`DownloadError`, :class:`FileSystemError`; an older file at ``destination`` is then as
     it was.
@@ -78,29 +94,62 @@ def pack(
             )
             for number, source in enumerate(sources)
         ]
+        plan = _plan(taken, choices, options.bootstrap, reporter)
+        made = Path(workdir) / "recompressed"
         if not choices or supply is None:
-            return _write(taken, destination, options, reporter)
+            return _write(taken, plan, made, destination, options, reporter)
         from kitbag_packer.gathering import gather, spoiled
 
-        materials = [*taken, *gather(choices, supply, reporter)]
+        wanted = [*choices, *plan.added]
+        materials = [*taken, *gather(wanted, supply, reporter)]
         try:
-            return _write(materials, destination, options, reporter)
+            return _write(materials, plan, made, destination, options, reporter)
         except DigestMismatch:
             # An archive rotted in the cache since it was checked: thrown away, it comes anew.
             if not spoiled(materials, supply.cache):
                 raise
-        materials = [*taken, *gather(choices, supply, reporter)]
-        return _write(materials, destination, options, reporter)
+        materials = [*taken, *gather(wanted, supply, reporter)]
+        return _write(materials, plan, made, destination, options, reporter)
+
+
+def _plan(
+    taken: Sequence[Material], choices: Sequence[Choice], how: Bootstrap, reporter: Reporter
+) -> Plan:
+    """What makes the bundle start by itself; says what that costs."""
+    from kitbag_packer.bootstrap import complete, offers_of, tell
+    from kitbag_packer.starting import Runtime
+
+    at_hand = {each.inspection.key: Runtime.of(each.build) for each in taken}
+    to_come = {each.key: each for each in offers_of(choices)}
+    plan = complete((to_come | at_hand).values(), how)
+    tell(plan, how, reporter)
+    return plan
 
 
 def _write(
-    materials: Sequence[Material], destination: Path, options: PackOptions, reporter: Reporter
+    materials: Sequence[Material],
+    plan: Plan,
+    made: Path,
+    destination: Path,
+    options: PackOptions,
+    reporter: Reporter,
 ) -> Packed:
+    """Write the bundle; archives are re-compressed into the folder ``made``."""
     from kitbag_packer.assembly import assemble
+    from kitbag_packer.bootstrap import tell_costs
+    from kitbag_packer.header.script import bundle_header
     from kitbag_packer.pyz import build_installer
     from kitbag_packer.writing import write_bundle, write_directory
 
     chosen = one_of_each(materials)
+    tell_costs(chosen, reporter)
+    if plan.recompressed:
+        from kitbag_packer.recompression import recompressed
+
+        chosen = [
+            recompressed(each, made, reporter) if each.inspection.key in plan.recompressed else each
+            for each in chosen
+        ]
     manifest = Manifest(
         format=FORMAT,
         requires=(),
@@ -110,20 +159,32 @@ def _write(
         builds=tuple(material.build for material in chosen),
         install=options.install,
     )
-    members = assemble(
-        manifest,
-        {str(material.inspection.key): material.inspection.contents_list for material in chosen},
-        [material.member for material in chosen],
-        build_installer(),
-    )
-    write = write_directory if options.directory else write_bundle
-    written = write(destination, members, reporter=reporter)
-    if not options.directory and written.size > PYTHON_LIMIT:
+    lists = {str(each.inspection.key): each.inspection.contents_list for each in chosen}
+    payloads = [material.member for material in chosen]
+    members = assemble(manifest, lists, payloads, build_installer())
+    header = b"" if options.plain else bundle_header(manifest, lists)
+    if options.directory:
+        written = write_directory(destination, members, reporter=reporter)
+    elif options.sevenzip:
+        from kitbag_packer.sealing import write_sevenzip
+
+        scratch, password = made.parent, options.password
+        written = write_sevenzip(destination, members, header, password, scratch, reporter)
+    else:
+        written = write_bundle(
+            destination,
+            members,
+            header=header,
+            volume_size=options.volume_size,
+            reporter=reporter,
+        )
+    in_place = not (options.directory or options.sevenzip or written.volumes)
+    if in_place and written.size > PYTHON_LIMIT:
         reporter.warn(
             f"{destination}: larger than 4 GiB, so 'python3 FILE' needs Python 3.13 on the target; "
-            "'kitbag install FILE' works with any"
+            "'kitbag install FILE' works with any; for FAT32 use --volume-size 4GiB-1"
         )
-    return Packed(destination, written.size, written.sha256, manifest)
+    return Packed(destination, written.size, written.sha256, manifest, written.volumes)
 
 
 def _check(

@@ -40,6 +40,8 @@ class Choice:
     target: Target
     """The target that it was asked for; Pyodide's own for a Pyodide."""
     offer: Offer
+    bootstrap: bool = False
+    """Whether nobody asked for it, and it is there for the bundle to start by itself."""
 
 
 def resolve(

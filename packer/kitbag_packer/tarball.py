@@ -76,7 +76,7 @@ def write_tarball(
             open(partial, "wb") as stream,
             reporter.progress(destination.name, sum(sizes)) as progress,
         ):
-            sink = _GzipSink(stream)
+            sink = GzipSink(stream)
             for member, size in zip(members, sizes, strict=True):
                 _write_member(sink, member, size, progress)
             sink.write(bytes(2 * BLOCK))
@@ -92,7 +92,7 @@ def write_tarball(
     return digests
 
 
-class _GzipSink:
+class GzipSink:
     """Compresses what it is given and hashes both sides of the compression."""
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -161,7 +161,7 @@ def _size(member: TarItem) -> int:
     return member.content.stat().st_size
 
 
-def _write_member(sink: _GzipSink, member: TarItem, size: int, progress: Progress) -> None:
+def _write_member(sink: GzipSink, member: TarItem, size: int, progress: Progress) -> None:
     sink.write(_headers(member, size))
     written = 0
     for chunk in _chunks(member):

@@ -93,5 +93,7 @@ def _given(options: argparse.Namespace) -> Given:
         version=options.bundle_version or "",
         catalogs=tuple(options.catalogs),
         allow_unverified=options.allow_unverified,
+        bootstrap=options.bootstrap,
+        recompress=options.recompress,
         others=tuple(others),
     )

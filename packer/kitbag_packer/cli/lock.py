@@ -188,7 +188,8 @@ def _render(
 def _described(pin: Pin) -> str:
     from kitbag_installer.cli.terminal import human_size
 
-    return f"{pin.key} ({', '.join(pin.requests)}; {human_size(pin.size)})"
+    reason = ", ".join(pin.requests) or "to start with"
+    return f"{pin.key} ({reason}; {human_size(pin.size)})"
 
 
 def _count(lock: Lock) -> str:
@@ -219,4 +220,5 @@ def _pin_table(pin: Pin) -> dict[str, Any]:
         "filename": pin.filename,
         "size": pin.size,
         "sha256": pin.sha256,
+        **({"bootstrap": True} if pin.bootstrap else {}),
     }

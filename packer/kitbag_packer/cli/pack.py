@@ -13,18 +13,21 @@ With no arguments on a terminal, kitbag asks.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import UsageError
 from kitbag_installer.cli.options import REQUEST_HELP, add_output
 from kitbag_packer.cli.options import add_catalogs, add_downloads, add_flavor, add_targets
+from kitbag_packer.cli.passwords import add_password
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from kitbag_packer.bootstrap import Bootstrap
+    from kitbag_packer.catalogs.model import Catalog
     from kitbag_packer.gathering import Supply
     from kitbag_packer.packing import Packed, PackOptions
     from kitbag_packer.recipes.lock import Lock
@@ -95,13 +98,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     made = parser.add_argument_group("the bundle")
     made.add_argument(
         "--format",
-        choices=("kitbag", "dir"),
-        help="one file (the default), or the same members in a directory",
+        choices=("kitbag", "7z", "dir"),
+        help="one file (the default), that file inside of a .7z, or its members in a directory",
+    )
+    made.add_argument(
+        "--encrypt", action="store_true", help="with --format 7z: only a password opens it"
+    )
+    add_password(made)
+    made.add_argument(
+        "--plain",
+        action="store_true",
+        help="without the shell script at its start that installs it where there is no Python: an "
+        "ordinary ZIP file, for sites that refuse executables",
+    )
+    made.add_argument(
+        "--volume-size",
+        metavar="SIZE",
+        help="write volumes FILE.001, FILE.002, … of at most this many bytes, such as 4GiB-1 (what "
+        "FAT32 holds), 2GiB or 700MB; rounded down to a multiple of 4096",
     )
     made.add_argument(
         "--name", help="a name for the bundle, shown by kitbag show (default: python)"
     )
     made.add_argument("--bundle-version", metavar="VERSION", help="the bundle's own version")
+    made.add_argument(
+        "--no-bootstrap",
+        dest="bootstrap",
+        action="store_false",
+        help="add no build where nothing in the bundle can start the installer on a target, or "
+        "decode everything that is for it; only warn",
+    )
+    made.add_argument(
+        "--recompress",
+        action="store_true",
+        help="in such a case, first carry archives of the bundle that stand in the way as .tar.gz: "
+        "the same tar, but no longer upstream's file",
+    )
     made.add_argument(
         "--with-tests",
         action="store_true",
@@ -126,6 +158,8 @@ def run(options: argparse.Namespace, reporter: PackerReporter) -> int:
     from kitbag_packer.packing import pack
 
     _check(options)
+    volume_size = _volume_size(options)
+    password = _password(options)
     said = options.requests or options.sources or options.recipe or options.locked
     if options.recipe or options.locked:
         order = _by_recipe(options, reporter)
@@ -136,7 +170,7 @@ def run(options: argparse.Namespace, reporter: PackerReporter) -> int:
     packed = pack(
         order.sources,
         order.output,
-        order.options,
+        replace(_in_volumes(order, volume_size), **_wrapping(options, password)),
         reporter,
         choices=order.choices,
         supply=order.supply,
@@ -155,10 +189,56 @@ def _check(options: argparse.Namespace) -> None:
         )
     if by_recipe and options.allow_unverified:
         raise UsageError("a recipe says itself whether to (allow-unverified = true in [bundle])")
+    if by_recipe and not options.bootstrap:
+        raise UsageError("a recipe says itself whether to (bootstrap = false in [bundle])")
+    if by_recipe and options.recompress:
+        raise UsageError(
+            "--recompress is not for recipes: their bundles are the same bytes everywhere, and "
+            "what is compressed here is not"
+        )
     if options.relock and not options.locked:
         raise UsageError("--relock goes with --locked")
     if options.targets and not options.requests:
         raise UsageError("--target goes with a request, such as 3.13; a --from tells its own")
+
+
+def _volume_size(options: argparse.Namespace) -> int:
+    """The largest volume in bytes; 0 for one file."""
+    if options.volume_size is None:
+        return 0
+    from kitbag_packer.volumes.sizes import parse_volume_size
+
+    if options.format not in (None, "kitbag"):
+        raise UsageError("--volume-size cuts up one file; leave out --format, or leave it out")
+    return parse_volume_size(options.volume_size)
+
+
+def _in_volumes(order: _Order, volume_size: int) -> PackOptions:
+    """How to pack what was ordered, in volumes of this size."""
+    if not volume_size:
+        return order.options
+    from kitbag_packer.cli.split import check_unnumbered
+
+    if order.options.directory:
+        raise UsageError("--volume-size cuts up one file, and a directory is none")
+    check_unnumbered(order.output)
+    return replace(order.options, volume_size=volume_size)
+
+
+def _password(options: argparse.Namespace) -> str:
+    """What encrypts the bundle; empty for not at all."""
+    if not options.encrypt and options.password_file is None:
+        return ""
+    if options.format != "7z":
+        raise UsageError("only a .7z can be encrypted; say --format 7z")
+    from kitbag_packer.cli.passwords import chosen_password
+
+    return chosen_password(options.password_file, options.output or "the bundle", twice=True)
+
+
+def _wrapping(options: argparse.Namespace, password: str) -> dict[str, Any]:
+    """The options of a ``.7z``, if it is to be one."""
+    return {"sevenzip": True, "password": password} if options.format == "7z" else {}
 
 
 def _output(given: str | None, otherwise: Path | None = None) -> Path:
@@ -179,6 +259,7 @@ def _supply(options: argparse.Namespace, reporter: PackerReporter) -> Supply:
 def _by_requests(options: argparse.Namespace, reporter: PackerReporter) -> _Order:
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.requests import parse_requests
+    from kitbag_packer.bootstrap import Bootstrap
     from kitbag_packer.packing import PackOptions
 
     how = PackOptions(
@@ -187,6 +268,8 @@ def _by_requests(options: argparse.Namespace, reporter: PackerReporter) -> _Orde
         key=BuildKey.parse(options.key) if options.key else None,
         with_tests=options.with_tests,
         directory=options.format == "dir",
+        plain=options.plain,
+        bootstrap=Bootstrap(recompress=options.recompress),
     )
     output = _output(options.output)
     requests = parse_requests(options.requests)
@@ -205,7 +288,24 @@ def _by_requests(options: argparse.Namespace, reporter: PackerReporter) -> _Orde
         allow_unverified=options.allow_unverified,
     )
     _tell_differences(choices, reporter)
+    how = replace(how, bootstrap=_bootstrap(options, catalogs, options.targets or ["host"]))
     return _Order(output, how, options.sources, choices, supply)
+
+
+def _bootstrap(
+    options: argparse.Namespace, catalogs: Sequence[Catalog], targets: Sequence[str]
+) -> Bootstrap:
+    """What may be done so that a bundle of requests starts by itself."""
+    from kitbag_packer.bootstrap import Bootstrap
+    from kitbag_packer.targets import Wanted
+
+    return Bootstrap(
+        tuple(catalogs) if options.bootstrap else (),
+        Wanted.parse(targets).named,
+        options.recompress,
+        options.allow_unverified,
+        "--no-bootstrap leaves it out",
+    )
 
 
 def _tell_differences(choices: Sequence[Choice], reporter: PackerReporter) -> None:
@@ -217,10 +317,12 @@ def _tell_differences(choices: Sequence[Choice], reporter: PackerReporter) -> No
 
 
 def _by_recipe(options: argparse.Namespace, reporter: PackerReporter) -> _Order:
+    from kitbag_packer.bootstrap import Bootstrap
     from kitbag_packer.packing import PackOptions
     from kitbag_packer.recipes.fitting import check, check_kitbag
     from kitbag_packer.recipes.lock import choices_of, lock_path, read_lock
     from kitbag_packer.recipes.recipe import read_recipe
+    from kitbag_packer.recipes.wants import meant
 
     place = Path(options.recipe or _RECIPE)
     recipe = read_recipe(place)
@@ -238,7 +340,9 @@ def _by_recipe(options: argparse.Namespace, reporter: PackerReporter) -> _Order:
         name=options.name or recipe.name,
         version=recipe.version if options.bundle_version is None else options.bundle_version,
         directory=options.format == "dir",
+        plain=options.plain,
         install=recipe.install,
+        bootstrap=Bootstrap(targets=meant(recipe)),
     )
     choices = _located(choices_of(lock), recipe, options, supply, reporter)
     return _Order(output, how, (), choices, supply)
@@ -290,10 +394,11 @@ def _by_conversation(options: argparse.Namespace, reporter: PackerReporter) -> _
             "bundle to write with -o FILE; see kitbag pack --help"
         )
     supply = _supply(options, reporter)
+    catalogs = chosen_catalogs(options, supply.cache.folder, reporter)
     answers = converse(
         options,
         reporter,
-        catalogs=chosen_catalogs(options, supply.cache.folder, reporter),
+        catalogs=catalogs,
         cache=supply.cache,
         settings=supply.settings,
         mirrors=supply.mirrors,
@@ -303,6 +408,7 @@ def _by_conversation(options: argparse.Namespace, reporter: PackerReporter) -> _
         version=answers.version,
         directory=answers.format == "dir",
         install=answers.install,
+        bootstrap=_bootstrap(options, catalogs, answers.targets),
     )
     return _Order(Path(answers.output), how, (), answers.choices, supply)
 
@@ -310,20 +416,23 @@ def _by_conversation(options: argparse.Namespace, reporter: PackerReporter) -> _
 def _render(packed: Packed, *, as_json: bool) -> None:
     from kitbag_bundles.manifest import to_table
     from kitbag_installer.cli.terminal import human_size, write_json, write_line
+    from kitbag_packer.cli.split import named
 
     if as_json:
-        write_json(
-            {
-                "bundle": str(packed.path),
-                "size": packed.size,
-                "sha256": packed.sha256,
-                "manifest": to_table(packed.manifest),
-            }
-        )
+        table: dict[str, Any] = {
+            "bundle": str(packed.path),
+            "size": packed.size,
+            "sha256": packed.sha256,
+            "manifest": to_table(packed.manifest),
+        }
+        if packed.volumes:
+            table["volumes"] = [os.path.basename(path) for path in packed.volumes]
+        write_json(table)
         return
     builds = packed.manifest.builds
     count = f"{len(builds)} build{'s' if len(builds) > 1 else ''}"
-    write_line(f"Packed {count} into {packed.path} ({human_size(packed.size)})")
+    place = named(str(packed.path), packed.volumes)
+    write_line(f"Packed {count} into {place} ({human_size(packed.size)})")
     for build in builds:
         size, unpacked = human_size(build.payload.size), human_size(build.unpacked_size)
         write_line(f" + {build.key} ({size}, {unpacked} unpacked)")

@@ -33,6 +33,10 @@ class Given:
     version: str = ""
     catalogs: tuple[str, ...] = ()
     allow_unverified: bool = False
+    bootstrap: bool = True
+    """Whether a build is added where nothing else can start the bundle."""
+    recompress: bool = False
+    """Whether archives that are in the way of that are compressed anew."""
     others: tuple[str, ...] = ()
     """Options that the conversation has nothing to do with, as words of a command line."""
 
@@ -72,6 +76,8 @@ def command_line(answers: Answers, given: Given) -> str:
         words += [word for target in answers.targets for word in ("--target", target)]
         words += _option("--flavor", answers.flavor)
         words += ["--allow-unverified"] if given.allow_unverified else []
+        words += [] if given.bootstrap else ["--no-bootstrap"]
+        words += ["--recompress"] if given.recompress else []
         if given.name:
             words += _option("--name", answers.name)
         words += _option("--bundle-version", answers.version)
@@ -102,6 +108,7 @@ def make_recipe(answers: Answers, given: Given, path: Path) -> Recipe:
             if without_credentials(catalog) == catalog
         ),
         allow_unverified=given.allow_unverified,
+        bootstrap=given.bootstrap,
         install=answers.install,
         folder=folder,
     )

@@ -92,9 +92,10 @@ class _Dialogue:
             form = self._given.format or self._format()
             install = self._install()
         around = self._around
+        choices, remarks = self._completed(choices, targets)
         survey = Survey(choices, around.cache, around.settings, around.mirrors, around.measure)
         output = self._given.output or self._output(form)
-        self._show(survey, menus.gaps(chosen, targets))
+        self._show(survey, (*remarks, *menus.gaps(chosen, targets)))
         if not self._asker.confirm(f"Pack this into {output}?", default=True):
             raise Interrupted("stopped before anything was fetched; nothing was written")
         answers = Answers(
@@ -152,6 +153,23 @@ class _Dialogue:
             flavor=flavor,
             allow_unverified=self._given.allow_unverified,
         )
+
+    def _completed(
+        self, choices: tuple[Choice, ...], targets: Sequence[str]
+    ) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+        """The choices with what is needed to start the bundle, and what there is to say of that."""
+        from kitbag_packer.bootstrap import Bootstrap, complete, offers_of, remarks
+        from kitbag_packer.targets import Wanted
+
+        given = self._given
+        how = Bootstrap(
+            tuple(self._around.catalogs) if given.bootstrap else (),
+            Wanted.parse(targets).named,
+            given.recompress,
+            given.allow_unverified,
+        )
+        plan = complete(offers_of(choices), how)
+        return (*choices, *plan.added), remarks(plan)
 
     def _flavor(
         self, requests: Sequence[str], targets: Sequence[str], choices: tuple[Choice, ...]

@@ -53,4 +53,5 @@ def _same_build(old: Pin, new: Pin) -> bool:
 
 
 def _same_request(old: Pin, new: Pin) -> bool:
-    return old.key.target == new.key.target and bool({*old.requests} & {*new.requests})
+    same = bool({*old.requests} & {*new.requests}) or (old.bootstrap and new.bootstrap)
+    return old.key.target == new.key.target and same

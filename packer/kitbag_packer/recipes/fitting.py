@@ -8,8 +8,8 @@ from kitbag_bundles import __version__
 from kitbag_bundles.requests import Request
 from kitbag_packer.errors import StaleLock
 from kitbag_packer.flavors import parse_flavor
-from kitbag_packer.recipes.lock import installer_digest
-from kitbag_packer.recipes.wants import ALL, Want, named_targets, wants
+from kitbag_packer.recipes.lock import choices_of, installer_digest
+from kitbag_packer.recipes.wants import ALL, Want, meant, named_targets, wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,32 @@ def differences(lock: Lock, recipe: Recipe) -> Iterator[str]:
     for (request, target), pins in pinned.items():
         where = _called(target)
         yield f"{pins[0].key} is locked for {request!r} on {where}, which nothing asks for"
+    yield from _starting(lock, recipe)
+
+
+def _starting(lock: Lock, recipe: Recipe) -> Iterator[str]:
+    """Where the builds that are locked for starting alone are too many, or too few."""
+    from kitbag_packer.bootstrap import machines, needed, offers_of
+    from kitbag_packer.starting import Runtime, shortfall
+
+    locked = choices_of(lock)
+    asked = offers_of(choice for choice in locked if not choice.bootstrap)
+    named = meant(recipe)
+    for pin, choice in zip(lock.pins, locked, strict=True):
+        if not pin.bootstrap:
+            continue
+        where = f"{pin.key} is locked for starting the bundle"
+        if not recipe.bootstrap:
+            yield f"{where}, but [bundle] bootstrap is false"
+        elif not needed(Runtime.promised(choice.offer), asked, named):
+            yield f"{where}, which starts without it"
+        elif pin.unverified and not recipe.allow_unverified:
+            yield f"{where}, but nobody published its SHA-256, and allow-unverified is off"
+    if recipe.bootstrap:
+        everything = offers_of(locked)
+        for target in machines(everything, named):
+            if shortfall(everything, target) and str(target) not in lock.needs_python:
+                yield f"no build is locked to start the bundle with on {target}"
 
 
 def _called(target: str) -> str:

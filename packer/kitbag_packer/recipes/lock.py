@@ -67,6 +67,8 @@ class Pin:
     """The SHA-256 of the catalog that told of it; empty if nobody knows."""
     unverified: bool = False
     """Whether nobody published the digest, so that the one which was seen is pinned."""
+    bootstrap: bool = False
+    """Whether it is there for the bundle to start by itself; then ``requests`` are empty."""
 
     def order(self) -> tuple[object, ...]:
         """A sort key: the order of the keys."""
@@ -83,15 +85,20 @@ class Lock:
     """The version of kitbag that it was made by."""
     installer_sha256: str
     """The digest of the ``kitbag.pyz`` that this version puts into a bundle."""
+    needs_python: tuple[str, ...] = ()
+    """Targets, sorted, that need a Python of their own: nothing was found to start with there."""
 
     @classmethod
-    def of(cls, pins: Iterable[Pin], catalogs: Iterable[CatalogPin]) -> Lock:
+    def of(
+        cls, pins: Iterable[Pin], catalogs: Iterable[CatalogPin], needs_python: Iterable[str] = ()
+    ) -> Lock:
         """A lock for this kitbag, of the catalogs that ``pins`` name."""
         ordered = tuple(sorted(pins, key=Pin.order))
         used = {pin.catalog for pin in ordered}
         known = {each.sha256: each for each in catalogs if each.sha256 in used - {""}}
         named = tuple(sorted(known.values(), key=lambda each: (each.name, each.sha256)))
-        return cls(ordered, named, __version__, installer_digest())
+        bare = tuple(sorted(needs_python))
+        return cls(ordered, named, __version__, installer_digest(), bare)
 
 
 def installer_digest() -> str:
@@ -137,7 +144,8 @@ def choices_of(lock: Lock) -> tuple[Choice, ...]:
             options=said.options if said else (),
             catalog=names.get(pin.catalog, ""),
         )
-        found.append(Choice(pin.requests[0], pin.key.target, offer))
+        request = "" if pin.bootstrap else pin.requests[0]
+        found.append(Choice(request, pin.key.target, offer, pin.bootstrap))
     return tuple(found)
 
 
@@ -149,6 +157,7 @@ def render(lock: Lock) -> str:
         "version": VERSION,
         "kitbag": lock.kitbag,
         "installer-sha256": lock.installer_sha256,
+        **({"needs-python": list(lock.needs_python)} if lock.needs_python else {}),
         "catalog": [
             {"name": each.name, "sha256": each.sha256, "date": each.date} for each in lock.catalogs
         ],
@@ -183,6 +192,7 @@ def read_lock(path: Path) -> Lock:
         ),
         kitbag=table.get("kitbag", str),
         installer_sha256=table.digest("installer-sha256"),
+        needs_python=_texts(table, "needs-python") if "needs-python" in document else (),
     )
 
 
@@ -200,16 +210,18 @@ def _pin_table(pin: Pin) -> dict[str, Any]:
         "sha256": pin.sha256,
         "catalog": pin.catalog,
         **({"unverified": True} if pin.unverified else {}),
+        **({"bootstrap": True} if pin.bootstrap else {}),
     }
 
 
 def _pin(table: _Table) -> Pin:
     key = BuildKey.try_parse(table.get("key", str))
-    requests = table.get("requests", list)
+    requests = _texts(table, "requests")
+    bootstrap = "bootstrap" in table.values and table.get("bootstrap", bool)
     filename, size = table.get("filename", str), table.get("size", int)
     if key is None:
         raise table.damaged("key")
-    if not requests or not all(isinstance(each, str) and each.isprintable() for each in requests):
+    if bool(requests) == bootstrap:
         raise table.damaged("requests")
     if not filename or "/" in filename or "\\" in filename or filename in (".", ".."):
         raise table.damaged("filename")
@@ -217,7 +229,7 @@ def _pin(table: _Table) -> Pin:
         raise table.damaged("size")
     return Pin(
         key=key,
-        requests=tuple(requests),
+        requests=requests,
         target=_target(table),
         asked_flavor=table.get("asked-flavor", str),
         url=table.get("url", str),
@@ -228,7 +240,15 @@ def _pin(table: _Table) -> Pin:
         sha256=table.digest("sha256"),
         catalog=table.digest("catalog", empty=True),
         unverified="unverified" in table.values and table.get("unverified", bool),
+        bootstrap=bootstrap,
     )
+
+
+def _texts(table: _Table, name: str) -> tuple[str, ...]:
+    values: list[Any] = table.get(name, list)
+    if not all(isinstance(each, str) and each.isprintable() for each in values):
+        raise table.damaged(name)
+    return tuple(values)
 
 
 def _target(table: _Table) -> str:

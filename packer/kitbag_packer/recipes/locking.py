@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from kitbag_bundles.errors import NoMatch, UsageError
 from kitbag_bundles.requests import parse_requests
 from kitbag_packer.recipes.fitting import misfit, pins_by_want
-from kitbag_packer.recipes.lock import CatalogPin, Lock, Pin
+from kitbag_packer.recipes.lock import CatalogPin, Lock, Pin, choices_of
 from kitbag_packer.recipes.measuring import Measuring
-from kitbag_packer.recipes.wants import ALL, named_targets, wants
+from kitbag_packer.recipes.wants import ALL, Want, meant, named_targets, wants
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from kitbag_packer.bootstrap import Plan
     from kitbag_packer.cache import Cache
     from kitbag_packer.catalogs.model import Catalog, Offer
     from kitbag_packer.downloads.settings import DownloadSettings
     from kitbag_packer.recipes.recipe import Recipe
-    from kitbag_packer.recipes.wants import Want
     from kitbag_packer.reporting import PackerReporter
     from kitbag_packer.resolution import Choice
 
@@ -64,7 +64,50 @@ def make_lock(
         size, sha256 = measured[offer]
         found.append((want, _pin(offer, want, size, sha256, known.get(offer.catalog, ""))))
     told = [*(previous.catalogs if previous else ()), *_catalog_pins(catalogs, recipe)]
-    return Lock.of(_merge(found), told)
+    lock = Lock.of(_merge(found), told)
+    if not recipe.bootstrap:
+        return lock
+    kept_pins = tuple(pin for pin in before.pins if pin.bootstrap) if before else ()
+    pins, plan = _bootstraps(lock, kept_pins, recipe, catalogs, reporter)
+    added = [choice.offer for choice in plan.added]
+    measured = Measuring(mirrors, settings, cache, reporter).run(added)
+    for offer in added:
+        want = Want("", str(offer.key.target), "")
+        pin = _pin(offer, want, *measured[offer], known.get(offer.catalog, ""))
+        pins.append(replace(pin, requests=(), bootstrap=True))
+    return Lock.of([*lock.pins, *pins], told, [str(short.target) for short in plan.left])
+
+
+def _bootstraps(
+    lock: Lock,
+    before: Iterable[Pin],
+    recipe: Recipe,
+    catalogs: Sequence[Catalog],
+    reporter: PackerReporter,
+) -> tuple[list[Pin], Plan]:
+    """What starts the bundle of ``lock``: of ``before`` what still helps, and what to add."""
+    from kitbag_packer.bootstrap import Bootstrap, complete, needed, offers_of, tell
+    from kitbag_packer.starting import Runtime
+
+    have, named = offers_of(choices_of(lock)), meant(recipe)
+    locked = {pin.key for pin in lock.pins}
+    kept: list[Pin] = []
+    for pin in before:
+        (choice,) = choices_of(replace(lock, pins=(pin,)))
+        runtime = Runtime.promised(choice.offer)
+        allowed = recipe.allow_unverified or not pin.unverified
+        if allowed and pin.key not in locked and needed(runtime, have, named):
+            kept.append(pin)
+            have.append(runtime)
+    how = Bootstrap(
+        tuple(catalogs),
+        named,
+        allow_unverified=recipe.allow_unverified,
+        remedy="bootstrap = false in [bundle] leaves it out",
+    )
+    plan = complete(have, how)
+    tell(plan, how, reporter)
+    return kept, plan
 
 
 def _kept(previous: Lock, recipe: Recipe, asked: Iterable[Want]) -> dict[Want, list[Pin]]:
@@ -158,7 +201,7 @@ def _merge(found: Iterable[tuple[Want, Pin]]) -> list[Pin]:
     """One pin for each archive, with all requests that stand for it now."""
     requests: dict[Pin, set[str]] = {}
     for want, pin in found:
-        plain = replace(pin, requests=(), target=want.target)
+        plain = replace(pin, requests=(), target=want.target, bootstrap=False)
         requests.setdefault(plain, set()).add(want.request)
     pins = [replace(pin, requests=tuple(sorted(texts))) for pin, texts in requests.items()]
     digests: dict[str, str] = {}

@@ -47,6 +47,8 @@ class Recipe:
     catalogs: tuple[str, ...] = ()
     """Files relative to ``folder``, URLs, ``embedded``, ``stored``."""
     allow_unverified: bool = False
+    bootstrap: bool = True
+    """Whether a build is added where nothing else can start the bundle."""
     target_options: tuple[TargetOptions, ...] = ()
     install: InstallDefaults = field(default_factory=InstallDefaults)
     folder: Path = field(default=Path(), compare=False)
@@ -106,7 +108,7 @@ def render(recipe: Recipe) -> str:
     bundle["python"] = list(recipe.python)
     bundle["targets"] = list(recipe.targets)
     usual = Recipe(recipe.python, recipe.targets)
-    for name in ("flavor", "output", "catalogs", "allow_unverified"):
+    for name in ("flavor", "output", "catalogs", "allow_unverified", "bootstrap"):
         value = getattr(recipe, name)
         if value != getattr(usual, name):
             shown = list(value) if isinstance(value, tuple) else value
@@ -132,6 +134,7 @@ def _from_table(document: dict[str, Any], folder: Path) -> Recipe:
         output=bundle.get("output", ""),
         catalogs=tuple(bundle.get("catalogs", ())),
         allow_unverified=bundle.get("allow-unverified", False),
+        bootstrap=bundle.get("bootstrap", True),
         target_options=tuple(
             TargetOptions(target, tuple(table.get("python", ())), table.get("flavor"))
             for target, table in document.get("target", {}).items()

@@ -64,6 +64,11 @@ def named_targets(recipe: Recipe) -> frozenset[str]:
     return frozenset(named | {want.target for want in wants(recipe)} - {ALL})
 
 
+def meant(recipe: Recipe) -> tuple[Target, ...]:
+    """The machines that the recipe names; a Pyodide is for each of them."""
+    return tuple(target for target, _ in _targets(recipe) if target is not None)
+
+
 def problems(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """What is wrong with the values of ``recipe``: the key, and what to do about it."""
     # They end up in manifests and on terminals, where control characters do harm.

@@ -51,6 +51,9 @@ def test_the_command_says_all_of_it() -> None:
     assert (options.catalogs, options.jobs) == (["-odd/"], "3")
     assert options.offline
     assert options.allow_unverified
+    assert (options.bootstrap, options.recompress) == (True, False)
+    options = parsed(command_line(ANSWERS, Given(bootstrap=False, recompress=True)))
+    assert (options.bootstrap, options.recompress) == (False, True)
 
 
 @examples(strategies.text(min_size=1).filter(lambda text: "\0" not in text))
@@ -84,13 +87,14 @@ def test_the_recipe_says_all_of_it(
     (tmp_path / "recipes").mkdir()
     answers = replace(ANSWERS, install=InstallDefaults(default=True, bin=None))
     path = Path(folder) / "kitbag.toml"
-    given = Given(catalogs=("archives/", "embedded"), allow_unverified=True)
+    given = Given(catalogs=("archives/", "embedded"), allow_unverified=True, bootstrap=False)
     path.write_text(render(make_recipe(answers, given, path)), encoding="utf-8")
     recipe = read_recipe(path)
     assert (recipe.python, recipe.targets) == (answers.requests, answers.targets)
     assert (recipe.flavor, recipe.name, recipe.version) == ("install_only", "edge", "7")
     assert recipe.install == answers.install
     assert recipe.allow_unverified
+    assert not recipe.bootstrap
     assert recipe.output_path is not None
     assert recipe.output_path.absolute() == tmp_path / "my tools"
     archives, embedded = recipe.catalog_places

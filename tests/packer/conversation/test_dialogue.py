@@ -205,6 +205,23 @@ def test_pyodide_needs_no_machine(tmp_path):
     assert len(answers.choices) == 1
 
 
+def test_what_starts_the_bundle_is_in_the_plan(tmp_path):
+    pypy = f"pypy-3.10.14-{LINUX}"
+    packed = offer(pypy, "", filename="pypy3.10-v7.3.16-linux64.tar.bz2")
+    catalog = stock(packed, offer(f"cpython-3.13.5-{LINUX}", size=7000))
+    script = Script(["pypy3.10"], None, None, None, None, None)
+    answers = talk(script, Given(), around(tmp_path, [catalog]))
+    assert [choice.bootstrap for choice in answers.choices] == [False, True]
+    assert f"  7.0 kB  cpython-3.13.5-{LINUX}" in script.told[0].splitlines()
+    assert f"cpython-3.13.5-{LINUX}: only to start the installer with" in script.told[0]
+    assert answers.command == f"kitbag pack pypy3.10 --target {LINUX} -o python.kitbag"
+    script = Script(["pypy3.10"], None, None, None, None, None)
+    answers = talk(script, Given(bootstrap=False), around(tmp_path, [catalog]))
+    assert len(answers.choices) == 1
+    assert "it needs a Python >= 3.9 on the target" in script.told[0]
+    assert "--no-bootstrap" in answers.command
+
+
 def test_no_builds_at_all(tmp_path):
     with pytest.raises(NoMatch, match="--catalog"):
         talk(Script(), Given(), around(tmp_path, [stock()]))

@@ -10,9 +10,9 @@ from kitbag_bundles.keys import BuildKey
 from kitbag_packer.cache import Cache
 from kitbag_packer.catalogs.model import Offer
 from kitbag_packer.downloads.settings import DownloadSettings
-from kitbag_packer.errors import Unverified
+from kitbag_packer.errors import StaleLock, Unverified
 from kitbag_packer.recipes.fitting import check
-from kitbag_packer.recipes.lock import Lock, render
+from kitbag_packer.recipes.lock import Lock, choices_of, render
 from kitbag_packer.recipes.locking import make_lock
 from kitbag_packer.recipes.recipe import TargetOptions
 from kitbag_packer.reporting import QuietReporter
@@ -187,3 +187,66 @@ def test_a_catalog_is_named_without_the_places_of_a_machine(lock_it, tmp_path, p
     table = tomllib.loads(render(lock))
     assert [each["name"] for each in table["catalog"]] == [written]
     assert str(tmp_path) not in render(lock)
+
+
+FREE = ListCatalog(
+    (
+        Offer(
+            BuildKey.parse("cpython-3.13.5+debug-linux-x86_64-gnu"),
+            "cpython-3.13.5+20260101-x86_64-unknown-linux-gnu-debug-full.tar.zst",
+            "",
+            "https://host.example/debug",
+            "d" * 64,
+            99,
+            "full",
+            "20260101",
+        ),
+        an_offer("3.14.0", release="20260202"),
+        an_offer("3.12.9"),
+    )
+)
+
+
+def starting(lock: Lock) -> list[str]:
+    return [str(pin.key.version) for pin in lock.pins if pin.bootstrap]
+
+
+def test_what_starts_the_bundle_is_locked_too(lock_it):
+    recipe = a_recipe("3.13+debug")
+    lock = lock_it(recipe, catalogs=(FREE,))
+    (pin,) = (pin for pin in lock.pins if pin.bootstrap)
+    assert (str(pin.key), pin.requests, pin.target) == (f"cpython-3.14.0-{LINUX}", (), LINUX)
+    table = tomllib.loads(render(lock))
+    assert [each.get("bootstrap", False) for each in table["build"]] == [False, True]
+    assert "needs-python" not in table
+    assert [choice.bootstrap for choice in choices_of(lock)] == [False, True]
+    # It stays while it helps, and goes when it does not.
+    newer = replace(FREE, known=(*FREE.known, an_offer("3.14.1", release="20260202")))
+    assert starting(lock_it(recipe, lock, catalogs=(newer,))) == ["3.14.0"]
+    assert starting(lock_it(recipe, lock, catalogs=(newer,), upgrade=True)) == ["3.14.1"]
+    wider = a_recipe("3.13+debug", "3.14")
+    assert starting(lock_it(wider, lock, catalogs=(FREE,))) == []
+    assert builds(lock_it(wider, lock, catalogs=(FREE,)))[-1] == ("3.14.0", LINUX, "3.14")
+    assert starting(lock_it(a_recipe("3.12"), lock, catalogs=(FREE,))) == []
+    assert starting(lock_it(replace(recipe, bootstrap=False), lock, catalogs=(FREE,))) == []
+
+
+def test_a_lock_knows_where_a_python_is_needed(lock_it):
+    recipe = a_recipe("3.13+debug")
+    lock = lock_it(recipe, catalogs=(replace(FREE, known=FREE.known[:1]),))
+    assert (lock.needs_python, starting(lock)) == ((LINUX,), [])
+    assert tomllib.loads(render(lock))["needs-python"] == [LINUX]
+
+
+def test_too_few_or_too_many_builds_to_start_with_make_a_lock_stale(lock_it):
+    recipe = a_recipe("3.13+debug")
+    lock = lock_it(recipe, catalogs=(FREE,))
+    bare = replace(lock, pins=lock.pins[:1])
+    with pytest.raises(StaleLock, match=f"no build is locked to start the bundle with on {LINUX}"):
+        check(bare, recipe)
+    check(bare, replace(recipe, bootstrap=False))
+    with pytest.raises(StaleLock, match=r"is locked for starting the bundle, but .* is false"):
+        check(lock, replace(recipe, bootstrap=False))
+    plain = lock_it(a_recipe("3.12"), catalogs=(FREE,))
+    with pytest.raises(StaleLock, match="which starts without it"):
+        check(replace(plain, pins=(*plain.pins, lock.pins[1])), a_recipe("3.12"))

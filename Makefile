@@ -17,10 +17,10 @@ demo: .venv/ready
 	minor=$$($(BIN)/python -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
 	show $(BIN)/kitbag pack --from "$$base/bin/$$minor" -o .demo/tools.kitbag; \
 	show $(BIN)/kitbag show .demo/tools.kitbag; \
-	show "$$base/bin/$$minor" .demo/tools.kitbag install --root .demo/elsewhere --bin-dir .demo/bin; \
+	show sh .demo/tools.kitbag --root .demo/elsewhere --bin-dir .demo/bin; \
 	show .demo/bin/$$minor -c 'import ssl, sys; print("Python", sys.version.split()[0], "in", sys.prefix)'; \
 	show .demo/bin/kitbag verify --root .demo/elsewhere; \
-	echo; echo "Done. Carry .demo/tools.kitbag to any such Linux; python3 tools.kitbag install does the rest."
+	echo; echo "Done. Carry .demo/tools.kitbag to any such Linux; sh tools.kitbag does the rest."
 
 test: .venv/ready-test
 	$(PYTEST) -m "not slow"

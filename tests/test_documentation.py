@@ -165,7 +165,7 @@ class Surroundings:
                 "macos": lambda: macos_members(version, said.target.arch, least=(11, 0)),
                 "windows": lambda: windows_members(version, said.target.arch),
             }[said.target.os]()
-            write_archive(below("python", members), path, ".tar.gz")
+            write_archive(below("python", members), path, said.suffix)
         have = [each for each in folder.glob("*/*") if each.name != path.name]
         make_mirror(folder, extra=[*have, path])
 

@@ -6,7 +6,8 @@ file system can't, a journal says what is going on, and the next run finishes it
 
 Names below ``<root>/.temp`` tell what they are: ``kitbag-stage-*`` a tree in the making,
 ``kitbag-trash-*`` a tree that is no longer wanted, ``kitbag-journal-*`` an exchange under way.
-All of this happens under the root's lock.
+All of this happens under the root's lock. ``kitbag-boot-*`` belongs to a bundle's shell header,
+which holds no lock; see :mod:`kitbag_installer.boot`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.keys import BuildKey
+from kitbag_installer.boot import BOOT_PREFIX, is_running
 from kitbag_installer.roots import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
@@ -87,9 +89,32 @@ def sweep(root: Root) -> int:
                 _finish_exchange(root, key, journal)
             count += 1
     for name in names:
-        if name.startswith(SCRATCH_PREFIX) and not name.startswith(_JOURNAL):
+        if name.startswith(BOOT_PREFIX):
+            count += _sweep_boot(root, os.path.join(root.temp, name))
+        elif is_swept(name):
             count += remove_tree(os.path.join(root.temp, name))
     return count
+
+
+def _sweep_boot(root: Root, scratch: str) -> bool:
+    """Remove the folder of a shell header, which does not hold the lock, if that is dead."""
+    if is_running(scratch):
+        return False
+    trash = root.scratch("trash")
+    try:
+        os.rename(scratch, trash)
+    except FileNotFoundError:
+        return False
+    if os.path.lexists(os.path.join(trash, "alive")) and is_running(trash):
+        # It had made its FIFO and not yet opened it.
+        os.rename(trash, scratch)
+        return False
+    return remove_tree(trash)
+
+
+def is_swept(name: str) -> bool:
+    """Whether something of this name in the temporary directory is removed by :func:`sweep`."""
+    return name.startswith(SCRATCH_PREFIX) and not name.startswith((_JOURNAL, BOOT_PREFIX))
 
 
 def remove_tree(path: str) -> bool:

@@ -53,7 +53,7 @@ def assemble(
     wanted = {build.payload.member for build in ordered.builds}
     for name in archives.keys() - wanted:
         raise BundleError(f"{name} is the archive of no build")
-    parts = [*_entry_points(), bytes_member(members.INSTALLER, installer)]
+    parts = [*_entry_points(ordered, lists, installer), bytes_member(members.INSTALLER, installer)]
     parts.append(bytes_member(members.MANIFEST, render_manifest(ordered)))
     parts += [bytes_member(each.contents_member, lists[str(each.key)]) for each in ordered.builds]
     parts += archives.values()
@@ -68,17 +68,23 @@ def assemble(
     return tuple(by_name[name] for name in members.in_order(by_name))
 
 
-def _entry_points() -> list[MemberSource]:
+def _entry_points(
+    made: Manifest, lists: Mapping[str, bytes], installer: bytes
+) -> list[MemberSource]:
     """The texts that start kitbag out of a bundle, whatever a checkout did to their line ends."""
+    from kitbag_packer.header.script import folder_script
+
     folder = resources.files("kitbag_packer.entrypoints")
-    texts = {
-        members.MAIN: (folder / "bundle_main.py", b"\n"),
-        members.INSTALL_SH: (folder / "install.sh", b"\n"),
-        members.INSTALL_CMD: (folder / "install.cmd", b"\r\n"),
-    }
+    texts = {members.MAIN: ("bundle_main.py", b"\n"), members.INSTALL_CMD: ("install.cmd", b"\r\n")}
     return [
-        bytes_member(name, path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", end))
-        for name, (path, end) in texts.items()
+        bytes_member(members.INSTALL_SH, folder_script(made, lists, installer)),
+        *(
+            bytes_member(
+                name,
+                (folder / file).read_bytes().replace(b"\r\n", b"\n").replace(b"\n", end),
+            )
+            for name, (file, end) in texts.items()
+        ),
     ]
 
 

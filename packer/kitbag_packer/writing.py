@@ -35,18 +35,21 @@ from kitbag_packer.safefiles import (
     check_space,
     clear_errors,
     create,
-    discard,
     flush,
     flush_folder,
     write_all,
 )
 from kitbag_packer.sources import MemberSource, bytes_member, file_member
+from kitbag_packer.volumes.outputs import open_output
+from kitbag_packer.volumes.sizes import check_file_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from kitbag_bundles.reporting import Progress, Reporter
+    from kitbag_bundles.volumes import Volumes
+    from kitbag_packer.volumes.outputs import Output
 
 __all__ = [
     "MemberSource",
@@ -109,6 +112,8 @@ class WrittenBundle:
     """Bytes of the file, or of all files of the folder."""
     sha256: str
     """As ``sha256sum`` gives it; empty for a folder."""
+    volumes: tuple[str, ...] = ()
+    """The paths of the numbered volumes, if there are such."""
 
 
 def lay_out(members: Sequence[MemberSource], header_size: int) -> tuple[Placed, ...]:
@@ -139,10 +144,14 @@ def write_bundle(
     members: Sequence[MemberSource],
     *,
     header: bytes | Callable[[tuple[Placed, ...]], bytes] = b"",
+    volume_size: int = 0,
+    output: Callable[[str, int], Output] | None = None,
     reporter: Reporter,
 ) -> WrittenBundle:
     """Write the members, which are in their fixed order, as one file.
 
+    With ``volume_size``, a multiple of 4096, the bytes go into ``<destination>.001``, … instead;
+    ``output`` makes another place for them, for a path and a size in bytes.
     ``header`` may be a function of the layout; the length of its result must not depend on the
     offsets. Raises :class:`FileSystemError` if the drive refuses, :class:`DigestMismatch` if a
     source is not what it was said to be or the drive gives other bytes back, :class:`BundleError`
@@ -151,38 +160,33 @@ def write_bundle(
     """
     start, placed = _with_header(members, header)
     target = os.path.abspath(destination)
-    partial = f"{target}.partial"
     directory = b"".join(zipformat.central_header(each.record) for each in placed)
     directory_offset = placed[-1].end if placed else len(start)
     end = zipformat.end_records(
         len(placed), directory_offset, len(directory), zipformat.COMMENT_SIZE
     )
     size = directory_offset + len(directory) + len(end) + zipformat.COMMENT_SIZE
+    if volume_size and len(start) > volume_size:
+        raise UsageError(
+            f"a volume must hold the {len(start)} bytes that start the bundle; choose a larger"
+            " --volume-size"
+        )
     with clear_errors(target):
-        discard(partial)
-    _check_target(target, size)
-    with clear_errors(target), reporter.progress(f"writing {target}", 2 * size) as progress:
-        try:
-            with create(partial) as output:
-                writer = _Writer(output, progress)
-                writer.write(start)
-                for each in placed:
-                    writer.write(zipformat.local_header(each.record))
-                    writer.copy(each.source)
-                writer.write(directory + end)
-                promised = writer.whole.hexdigest()
-                comment = zipformat.COMMENT_START + promised.encode("ascii")
-                writer.write(comment)
-                flush(output)
-            if not _reads_back(partial, start, placed, promised, progress):
-                raise _lost(target)
-            os.replace(partial, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(partial)
-            raise
-        flush_folder(os.path.dirname(target))
-    return WrittenBundle(target, size, writer.whole.hexdigest())
+        opened = open_output(target, size, volume_size) if output is None else output(target, size)
+    bar = reporter.progress(f"writing {target}", 2 * size)
+    with clear_errors(target), bar as progress, opened as written:
+        writer = _Writer(written, progress)
+        writer.write(start)
+        for each in placed:
+            writer.write(zipformat.local_header(each.record))
+            writer.copy(each.source)
+        writer.write(directory + end)
+        promised = writer.whole.hexdigest()
+        writer.write(zipformat.COMMENT_START + promised.encode("ascii"))
+        if not _reads_back(written.finish(), start, placed, promised, progress):
+            raise _lost(target)
+        volumes = written.commit(writer.whole.hexdigest())
+    return WrittenBundle(target, size, writer.whole.hexdigest(), volumes)
 
 
 def write_directory(
@@ -197,6 +201,8 @@ def write_directory(
     partial = f"{target}.partial"
     size = sum(member.size for member in members)
     _check_folder_target(target, size)
+    largest = max((member.size for member in members), default=0)
+    check_file_size(target, largest, "make volumes, with kitbag pack --volume-size 4GiB-1")
     with clear_errors(target), reporter.progress(f"writing {target}", 2 * size) as progress:
         os.mkdir(partial)
         try:
@@ -234,7 +240,7 @@ class _Writer:
     when the bytes are read back, so that no pass takes two digests of the same bytes.
     """
 
-    def __init__(self, output: BinaryIO, progress: Progress) -> None:
+    def __init__(self, output: BinaryIO | Output, progress: Progress) -> None:
         self.whole = hashlib.sha256()
         self._output = output
         self._progress = progress
@@ -288,12 +294,6 @@ def _with_header(
     return start, placed
 
 
-def _check_target(target: str, size: int) -> None:
-    if os.path.lexists(target) and not os.path.isfile(target):
-        raise UsageError(f"cannot write a bundle to {target}: something else than a file is there")
-    check_space(target, size)
-
-
 def _check_folder_target(target: str, size: int) -> None:
     if os.path.lexists(target) and (not _is_real_folder(target) or os.listdir(target)):
         raise UsageError(f"cannot write a bundle to {target}: it is there and is no empty folder")
@@ -307,17 +307,17 @@ def _is_real_folder(path: str) -> bool:
 
 
 def _reads_back(
-    path: str, start: bytes, placed: Sequence[Placed], promised: str, progress: Progress
+    written: Volumes, start: bytes, placed: Sequence[Placed], promised: str, progress: Progress
 ) -> bool:
     """Check every byte as the drive gives it: the frame itself, each member by its SHA-256."""
     try:
-        container = ZipContainer(path)
+        container = ZipContainer(written)
         container.close()
     except KitbagError:
         return False
     frame = (tuple(each.record for each in placed), promised)
     buffer = memoryview(bytearray(CHUNK))
-    with open(path, "rb", buffering=0) as stream:
+    with written.open() as stream:
         if (container.records, container.promised) != frame or stream.read(len(start)) != start:
             return False
         for each in placed:

@@ -1,0 +1,101 @@
+"""Runs kitbag for a bundle's shell header, with an interpreter that is unpacked in the root.
+
+The header makes ``<root>/.temp/kitbag-boot-<pid>-<number>``, unpacks an interpreter and
+``kitbag.pyz`` there, and turns into that interpreter. So nobody else is left to remove the folder:
+that is done here, when all else is over. A FIFO in it, ``alive``, is held open by the header and
+then by this process and its children. That shows others that the folder is in use, whichever
+container or user they are, and it ends with the last of these processes however they end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BOOT_PREFIX = "kitbag-boot-"
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; returns its exit status.
+
+    ``arguments`` are the bundle, the scratch folder, the folder that was there before the header
+    made the root, and what the person wrote.
+    """
+    bundle, scratch, base, *rest = arguments
+    sys.argv = [bundle, *rest]
+    try:
+        _end_on_signals()
+        from kitbag_installer.cli import main as run
+
+        return run(rest, bundle=bundle)
+    except KeyboardInterrupt:
+        sys.stderr.write("kitbag: error: interrupted; nothing is left half done\n")
+        return 130
+    finally:
+        _remove(scratch, base)
+
+
+def is_running(scratch: str) -> bool:
+    """Whether somebody holds a scratch folder of a header open.
+
+    Where no FIFO could be made, whether there is a process of the number in the folder's name.
+    """
+    try:
+        handle = os.open(os.path.join(scratch, "alive"), os.O_WRONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return _is_process(os.path.basename(scratch)[len(BOOT_PREFIX) :].partition("-")[0])
+    except OSError as error:
+        # Nobody reads from it, or another user's folder, which is not ours to judge.
+        return error.errno != errno.ENXIO
+    os.close(handle)
+    return True
+
+
+def _is_process(number: str) -> bool:
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except OSError:
+        return True
+    return int(number) > 0
+
+
+def _end_on_signals() -> None:
+    """Before the command line sees to it, a signal shall not keep the folder from being removed."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for name in _SIGNALS[1:]:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, stop)
+
+
+def _remove(scratch: str, base: str) -> None:
+    """Remove the folder, and those that were made for it and are empty again."""
+    import shutil
+
+    for name in _SIGNALS:
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_IGN)
+    shutil.rmtree(scratch, ignore_errors=True)
+    place = os.path.dirname(scratch)
+    if os.path.exists(os.path.join(os.path.dirname(place), ".lock")):
+        # Others may rely on the folders from now on.
+        return
+    try:
+        while len(place) > len(base):
+            os.rmdir(place)
+            place = os.path.dirname(place)
+    except OSError:
+        pass

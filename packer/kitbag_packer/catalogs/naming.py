@@ -18,6 +18,9 @@ UNVERSIONED = ("pypy", "graalpy", "pyodide")
 
 _OLD_GITHUB = "https://github.com/indygreg/python-build-standalone/releases/download/"
 _SCHEME = re.compile(r"(?:https?|file)://", re.IGNORECASE)
+_MEANT = re.compile(
+    r"(?:[\w.-]+=)?(?:[A-Za-z][A-Za-z0-9+.-]+://|https?:)", re.ASCII | re.IGNORECASE
+)
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 _PUBLISHED = re.compile(
@@ -29,6 +32,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 def is_address(text: str) -> bool:
     """Whether ``text`` is an address that kitbag can fetch from, not a path."""
     return bool(_SCHEME.match(text))
+
+
+def looks_like_address(text: str) -> bool:
+    """Whether ``text`` was meant as an address, whether or not it is one; no path looks so."""
+    return bool(_MEANT.match(text))
 
 
 def is_remote(text: str) -> bool:

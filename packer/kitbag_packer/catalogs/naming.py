@@ -44,6 +44,14 @@ def is_remote(text: str) -> bool:
     return bool(_HTTP.match(text))
 
 
+def is_unchecked_local(url: str, sha256: str) -> bool:
+    """Whether it is a file of this machine that nothing would be held against.
+
+    Its owner may take that; a list from the network may not take it for them.
+    """
+    return not sha256 and not is_remote(url)
+
+
 def filename_of(url: str) -> str:
     """The decoded name of the file at ``url``; empty if it has none that could be a file's."""
     path = url.partition("#")[0].partition("?")[0]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import UsageError, file_system_error
 from kitbag_bundles.keys import BuildKey, Target
+from kitbag_packer.cache.records import is_filename
 from kitbag_packer.errors import StaleLock
 from kitbag_packer.recipes.wants import ALL
 
@@ -211,7 +212,7 @@ def _pin(table: _Table) -> Pin:
         raise table.damaged("key")
     if not requests or not all(isinstance(each, str) and each.isprintable() for each in requests):
         raise table.damaged("requests")
-    if not filename or "/" in filename or "\\" in filename or filename in (".", ".."):
+    if not is_filename(filename):
         raise table.damaged("filename")
     if size < 0:
         raise table.damaged("size")
@@ -220,7 +221,7 @@ def _pin(table: _Table) -> Pin:
         requests=tuple(requests),
         target=_target(table),
         asked_flavor=table.get("asked-flavor", str),
-        url=table.get("url", str),
+        url=_public_address(table),
         filename=filename,
         flavor=table.get("flavor", str),
         release=table.get("release", str),
@@ -229,6 +230,17 @@ def _pin(table: _Table) -> Pin:
         catalog=table.digest("catalog", empty=True),
         unverified="unverified" in table.values and table.get("unverified", bool),
     )
+
+
+def _public_address(table: _Table) -> str:
+    """The address, which goes into the bundle as it is: a web one without secrets, or empty."""
+    from kitbag_packer.catalogs.naming import is_remote
+    from kitbag_packer.downloads.addresses import shown
+
+    url = table.get("url", str)
+    if url and (not is_remote(url) or shown(url) != url):
+        raise table.damaged("url")
+    return url
 
 
 def _target(table: _Table) -> str:

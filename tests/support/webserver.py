@@ -138,7 +138,7 @@ class WebServer:
         self._stalls: Counter[str] = Counter()
         self.most_at_once = 0
         """The most bodies that were under way at the same time."""
-        self._under_way = 0
+        self._under_way: set[int] = set()
         self._listener = socket.create_server((host, 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
         self.host = host
@@ -246,13 +246,12 @@ class WebServer:
         if method == "HEAD":
             return not answer.closes
         with self._lock:
-            self._under_way += 1
-            self.most_at_once = max(self.most_at_once, self._under_way)
+            self._under_way.add(id(record))
+            self.most_at_once = max(self.most_at_once, len(self._under_way))
         try:
             whole = self._send_body(connection, record, answer, behaviour)
         finally:
-            with self._lock:
-                self._under_way -= 1
+            self._ends(record)
         if answer.chunked and whole:
             connection.sendall(b"0\r\n\r\n")
         if not whole and behaviour.reset:
@@ -309,6 +308,10 @@ class WebServer:
             return _index(sorted(below)) if below else None
         return body
 
+    def _ends(self, record: Record) -> None:
+        with self._lock:
+            self._under_way.discard(id(record))
+
     def _send_body(
         self, connection: socket.socket, record: Record, answer: _Answer, behaviour: Behaviour
     ) -> bool:
@@ -355,6 +358,9 @@ class WebServer:
         began, done = time.monotonic(), 0
         while done < len(body) and not self._stop.is_set():
             part = body[done : done + piece]
+            if done + piece >= len(body):
+                # Whoever has the last byte may ask for the next body before this thread goes on.
+                self._ends(record)
             if chunked:
                 connection.sendall(b"%x\r\n" % len(part) + part.tobytes() + b"\r\n")
             else:

@@ -64,7 +64,19 @@ def main(
     if verb not in verbs:
         sys.stderr.write(f"kitbag: error: no such command {verb!r}; see kitbag --help\n")
         return 2
-    return _run(verb, arguments[1:], verbs, reporter)
+    status = _run(verb, arguments[1:], verbs, reporter)
+    _leave(sys.stderr)
+    return status if _leave(sys.stdout) else status or 1
+
+
+def _leave(stream: Any) -> bool:
+    """Whether everything could be written; what could not would fail again at the very end."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def _open_standard_streams() -> None:
@@ -155,7 +167,14 @@ def _run(
 def _guarded(module: Any, options: argparse.Namespace, reporter: Any) -> int:
     try:
         status: int = module.run(options, reporter)
-        sys.stdout.flush()
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            from kitbag_bundles.errors import file_system_error
+
+            raise file_system_error(error, "standard output") from None
         return status
     finally:
         reporter.close()

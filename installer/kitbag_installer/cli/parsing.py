@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kitbag_bundles.errors import UsageError
@@ -15,6 +16,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         # Intermixed parsing counts positionals as required that need not be there.
         message = message.replace(", REQUEST", "")
+        # What was typed is told again, but not the secrets of an address in it.
+        message = re.sub(r"(:/{1,2})[^\s/@]*@|(?<=[\w/])\?\S*=\S*(?=;|\s|$)", r"\1", message)
         raise UsageError(f"{message}; see {self.prog} --help")
 
 

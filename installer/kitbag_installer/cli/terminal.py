@@ -6,7 +6,9 @@ second, on a terminal only; colour follows ``NO_COLOR`` and ``FORCE_COLOR``.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 _PATIENCE = 1.0
 _REFRESH = 0.1
 _CODES = {"red": "31", "yellow": "33", "green": "32", "bold": "1"}
+_PAINT = re.compile(r"(\033\[(?:31|33|32|1|0)m)")
 
 
 def wants_color(stream: Any) -> bool:
@@ -39,7 +42,7 @@ def paint(text: str, color: str, stream: Any) -> str:
 def show_error(error: KitbagError, *, as_json: bool) -> int:
     """Write one line to stderr, and an object to stdout if asked; returns the exit status."""
     label = paint("error:", "red", sys.stderr)
-    sys.stderr.write(f"kitbag: {label} {_printable(str(error))}\n")
+    _write_stderr(f"kitbag: {label} {_printable(str(error))}\n")
     if as_json:
         write_json({"error": error.table()})
     return error.exit_status
@@ -53,10 +56,8 @@ def write_json(value: object) -> None:
 
 
 def write_line(text: str) -> None:
-    """Write a result to stdout; what the terminal's encoding lacks is escaped."""
-    encoding = sys.stdout.encoding or "ascii"
-    data = text.encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(data + "\n")
+    """Write a result to stdout; control characters and what the encoding lacks are escaped."""
+    sys.stdout.write(_visible(text, sys.stdout) + "\n")
 
 
 def human_size(count: int) -> str:
@@ -109,7 +110,7 @@ class TerminalReporter:
 
     def _write(self, message: str) -> None:
         self.close()
-        sys.stderr.write(f"kitbag: {_printable(message)}\n")
+        _write_stderr(f"kitbag: {_printable(message)}\n")
 
 
 class _Bar:
@@ -167,6 +168,28 @@ def _clock(seconds: float) -> str:
 
 
 def _printable(text: str) -> str:
-    encoding = sys.stderr.encoding or "ascii"
-    one_line = " ".join(text.split("\n"))
-    return one_line.encode(encoding, "backslashreplace").decode(encoding)
+    return _visible(" ".join(text.split("\n")), sys.stderr)
+
+
+def _visible(text: str, stream: Any) -> str:
+    """``text`` without what would steer a terminal: names and texts come from anywhere."""
+    if not text.isprintable():
+        pieces = _PAINT.split(text)
+        text = "".join(
+            piece if number % 2 else "".join(map(_shown, piece))
+            for number, piece in enumerate(pieces)
+        )
+    encoding = stream.encoding or "ascii"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _shown(character: str) -> str:
+    if character.isprintable() or "\ud800" <= character <= "\udfff":
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _write_stderr(text: str) -> None:
+    # Where nobody can be told, the work itself still counts.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text)

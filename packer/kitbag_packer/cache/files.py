@@ -82,13 +82,18 @@ def share(path: Path) -> None:
         os.chmod(path, given & 0o644 | wanted)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file in one step, without asking the drive to hurry; raises :class:`OSError`."""
+def write_atomically(path: Path, data: bytes, *, private: bool = False) -> None:
+    """Write a file in one step, without asking the drive to hurry; raises :class:`OSError`.
+
+    With ``private`` only this user may read it.
+    """
     scratch = scratch_beside(path)
+    mode = 0o600 if private else 0o644
     try:
-        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "wb") as file:
+        with open(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
-        share(scratch)
+        if not private:
+            share(scratch)
         os.replace(scratch, path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urljoin
 
 from kitbag_packer.catalogs.checksums import NAME, parse_sums
 from kitbag_packer.catalogs.files import ListedFile
-from kitbag_packer.catalogs.naming import filename_of
+from kitbag_packer.catalogs.naming import filename_of, is_remote
 from kitbag_packer.errors import CatalogError
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def scan(folder: Path) -> list[ListedFile]:
     """The files in ``folder`` and two levels below it, in the order of their paths.
 
     A ``SHA256SUMS`` gives the digests of the files beside it. Hidden files and folders are left
-    out. Raises :class:`CatalogError` for a folder that can't be read or a list that is damaged.
+    out, and so is what can't be looked at, such as a ``lost+found``. Raises :class:`CatalogError`
+    for a folder that can't be read itself, or a list that is damaged.
     """
     try:
         return list(_scan(folder, _DEPTH))
@@ -46,10 +48,16 @@ def _scan(folder: Path, depth: int) -> Iterator[ListedFile]:
         if entry.name.startswith("."):
             continue
         path = folder / entry.name
-        if entry.is_file():
-            size = entry.stat().st_size
-            yield ListedFile(entry.name, path.as_uri(), sums.get(entry.name, ""), size, path)
-        elif depth and entry.is_dir():
+        try:
+            status = entry.stat()
+            below = depth and stat.S_ISDIR(status.st_mode) and os.access(path, os.R_OK | os.X_OK)
+        except OSError:
+            # A link that leads nowhere or in circles.
+            continue
+        if stat.S_ISREG(status.st_mode):
+            digest = sums.get(entry.name, "")
+            yield ListedFile(entry.name, path.as_uri(), digest, status.st_size, path)
+        elif below:
             yield from _scan(path, depth - 1)
 
 
@@ -67,7 +75,8 @@ def listed(page: bytes, url: str) -> list[ListedFile]:
             address, fragment = urldefrag(urljoin(url, link.strip()))
         except ValueError:
             continue
-        filename = filename_of(address)
+        # A page from the network has no say in what is read from this machine.
+        filename = filename_of(address) if is_remote(address) else ""
         if filename and filename not in files:
             digest = _FRAGMENT.search(fragment)
             files[filename] = ListedFile(filename, address, digest[1].lower() if digest else "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kitbag_packer.catalogs.checksums import local_files, looks_like_sums, parse_sums, remote_files
 from kitbag_packer.catalogs.files import FilesCatalog
 from kitbag_packer.catalogs.index import IndexCatalog, check_end, is_record
+from kitbag_packer.catalogs.naming import is_remote
 from kitbag_packer.catalogs.uvlist import UvListCatalog, is_entry
 from kitbag_packer.errors import CatalogError
 
@@ -42,10 +43,11 @@ def read_list(
     digest = hashlib.sha256(data).hexdigest()
     text = data.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"{"):
+        remote = is_remote(url)
         found = _read_object(text, name)
         if found is None:
-            return IndexCatalog(text, name=name, digest=digest, date=date)
-        return UvListCatalog(found, name=name, digest=digest, date=date)
+            return IndexCatalog(text, name=name, digest=digest, date=date, remote=remote)
+        return UvListCatalog(found, name=name, digest=digest, date=date, remote=remote)
     if looks_like_sums(text):
         sums = parse_sums(text, name)
         files = local_files(sums, folder) if folder is not None else remote_files(sums, url)

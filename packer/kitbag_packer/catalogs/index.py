@@ -25,6 +25,7 @@ from kitbag_packer.catalogs.naming import (
     digest_of,
     filename_of,
     is_address,
+    is_unchecked_local,
     size_of,
 )
 from kitbag_packer.errors import CatalogError
@@ -45,7 +46,11 @@ _VARIANTS = ("freethreaded", "debug")
 class IndexCatalog:
     """One index."""
 
-    def __init__(self, data: bytes, *, name: str, digest: str, date: str = "") -> None:
+    def __init__(
+        self, data: bytes, *, name: str, digest: str, date: str = "", remote: bool = False
+    ) -> None:
+        """``remote``: it came from the network, so what it says of this machine is checked."""
+        self._remote = remote
         self.name = name
         self.digest = digest
         self.date = date
@@ -58,7 +63,7 @@ class IndexCatalog:
         An archive that can't be a build's is left out.
         """
         wanted: dict[Version, bool] = {}
-        maker = _OfferMaker(self._names, self.name, interest)
+        maker = _OfferMaker(self._names, self.name, interest, remote=self._remote)
         for number, (begin, end) in enumerate(_lines(self._data), 1):
             start = _START.match(self._data, begin, end)
             if start:
@@ -135,7 +140,10 @@ def _is_wanted(version: Version, known: dict[Version, bool], interest: Interest)
 class _OfferMaker:
     """Makes offers of artifacts; what many have in common is worked out once."""
 
-    def __init__(self, names: NameReader, catalog: str, interest: Interest) -> None:
+    def __init__(
+        self, names: NameReader, catalog: str, interest: Interest, *, remote: bool
+    ) -> None:
+        self._remote = remote
         self._names = names
         self._catalog = catalog
         self._targets = interest.targets
@@ -149,8 +157,8 @@ class _OfferMaker:
         url = artifact.get("url")
         if not isinstance(url, str) or not is_address(url):
             return None
-        filename = filename_of(url)
-        if not filename:
+        filename, sha256 = filename_of(url), digest_of(artifact.get("sha256"))
+        if not filename or (self._remote and is_unchecked_local(url, sha256)):
             return None
         said = self._said(artifact, filename, version, release)
         if said is None:
@@ -171,7 +179,7 @@ class _OfferMaker:
             filename,
             url,
             canonical,
-            digest_of(artifact.get("sha256")),
+            sha256,
             size_of(artifact.get("size")),
             flavor,
             release,

@@ -19,6 +19,9 @@ UNVERSIONED = ("pypy", "graalpy", "pyodide")
 
 _OLD_GITHUB = "https://github.com/indygreg/python-build-standalone/releases/download/"
 _SCHEME = re.compile(r"(?:https?|file)://", re.IGNORECASE)
+_MEANT = re.compile(
+    r"(?:[\w.-]+=)?(?:[A-Za-z][A-Za-z0-9+.-]+://|https?:)", re.ASCII | re.IGNORECASE
+)
 _HTTP = re.compile(r"https?://", re.IGNORECASE)
 _UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f]")
 _PUBLISHED = re.compile(
@@ -32,9 +35,22 @@ def is_address(text: str) -> bool:
     return bool(_SCHEME.match(text))
 
 
+def looks_like_address(text: str) -> bool:
+    """Whether ``text`` was meant as an address, whether or not it is one; no path looks so."""
+    return bool(_MEANT.match(text))
+
+
 def is_remote(text: str) -> bool:
     """Whether ``text`` is an address that needs the network."""
     return bool(_HTTP.match(text))
+
+
+def is_unchecked_local(url: str, sha256: str) -> bool:
+    """Whether it is a file of this machine that nothing would be held against.
+
+    Its owner may take that; a list from the network may not take it for them.
+    """
+    return not sha256 and not is_remote(url)
 
 
 def filename_of(url: str) -> str:

@@ -15,7 +15,7 @@ from kitbag_packer.catalogs.files import FilesCatalog
 from kitbag_packer.catalogs.folder import digest_of_files, listed, scan
 from kitbag_packer.catalogs.formats import LARGEST, looks_like_archive, read_list
 from kitbag_packer.catalogs.model import Interest
-from kitbag_packer.catalogs.naming import is_address, is_remote
+from kitbag_packer.catalogs.naming import is_address, is_remote, looks_like_address
 from kitbag_packer.catalogs.refreshing import refresh
 from kitbag_packer.catalogs.storage import Storage
 from kitbag_packer.errors import CatalogError, DownloadError
@@ -96,6 +96,12 @@ class _Opener:
             return (self._local(Path(local_path(text))),)
         if not text:
             raise CatalogError("--catalog is empty; name a file, a directory or an address")
+        if looks_like_address(text):
+            # Not taken for a path: as such it would be told with the credentials in it.
+            raise CatalogError(
+                "--catalog has an address that kitbag can't use; it begins with http://, https:// "
+                "or file:/// and may end in / for a directory"
+            )
         return (self._local(Path(os.path.abspath(os.path.expanduser(text)))),)
 
     def stored(self) -> list[Catalog]:
@@ -177,7 +183,7 @@ class _Opener:
             )
 
     def _fetch(self, url: str, check: Callable[[bytes], object]) -> tuple[bytes, str]:
-        found = refresh(url, self._storage, self._settings, check)
+        found = refresh(url, self._storage, self._settings, check, tell=self._reporter.info)
         if found.problem is not None:
             self._reporter.warn(f"{found.problem}; using the copy of {found.date}")
         return found.data, found.date

@@ -6,7 +6,7 @@ a network never does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kitbag_packer.catalogs.naming import is_remote
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kitbag_bundles.errors import KitbagError
     from kitbag_packer.catalogs.storage import Storage, StoredList
     from kitbag_packer.downloads.settings import DownloadSettings
+
+_TRIES_WITH_A_COPY = 3
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,13 @@ def refresh(
     settings: DownloadSettings,
     check: Callable[[bytes], object],
     *,
+    tell: Callable[[str], object],
     must_keep: bool = False,
 ) -> Refreshed:
     """The list at ``url``, fetched only if it is another one than the stored copy.
 
-    ``check`` raises :class:`CatalogError` for data that is no list. Raises :class:`OfflineError`,
+    ``check`` raises :class:`CatalogError` for data that is no list; ``tell`` gets a line before
+    each pause between two tries. Raises :class:`OfflineError`,
     :class:`DownloadError` or :class:`CatalogError` when there is no copy either, and with
     ``must_keep`` the :class:`OSError` of a cache that can't be written.
     """
@@ -60,7 +64,10 @@ def refresh(
             raise OfflineError(f"{shown(url)}: --offline forbids fetching it{advice}")
         from kitbag_packer.downloads.documents import fetch_document
 
-        document = fetch_document(url, settings, etag=etag, modified=modified)
+        if copy is not None:
+            # There is something to go on with, so nobody shall wait for minutes.
+            settings = replace(settings, retries=min(settings.retries, _TRIES_WITH_A_COPY))
+        document = fetch_document(url, settings, etag=etag, modified=modified, tell=tell)
         if document is None and copy is None:
             raise DownloadError(f"{shown(url)}: the server sent nothing; try again later")
         if document is not None:

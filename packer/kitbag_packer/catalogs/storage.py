@@ -38,6 +38,8 @@ DEFAULT_SOURCES = (
 _LARGEST_RECORD = 65536
 _ID = re.compile(r"[0-9a-f]{32}\.json")
 _CREDENTIALS = re.compile(r"(?<=:)//[^/?#]*@")
+_SECRETS = re.compile(rb"://[^/?#\s\"]*@")
+"""Addresses with credentials in a list; its copy is for nobody else."""
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -101,7 +103,7 @@ class Storage:
         make_folder(self._folder)
         path = self._data_path(kept.identity, kept.sha256)
         if not _holds(path, data):
-            write_atomically(path, data)
+            write_atomically(path, data, private=bool(_SECRETS.search(data)))
         self._write(kept)
         self._sweep(kept.identity, path.name)
         return kept

@@ -73,7 +73,7 @@ def update(
             )
     storage = Storage(cache_dir, reporter)
     try:
-        done = [_update(url, storage, settings) for url in sources]
+        done = [_update(url, storage, settings, reporter) for url in sources]
         _set_places(storage, [each.stored for each in done])
     except OSError as error:
         raise file_system_error(error, str(cache_dir)) from error
@@ -96,7 +96,7 @@ def _set_places(storage: Storage, fetched: Sequence[StoredList | None]) -> None:
         storage.place(stored, number)
 
 
-def _update(url: str, storage: Storage, settings: DownloadSettings) -> Updated:
+def _update(url: str, storage: Storage, settings: DownloadSettings, reporter: Reporter) -> Updated:
     from kitbag_packer.downloads.addresses import shown
 
     try:
@@ -105,6 +105,7 @@ def _update(url: str, storage: Storage, settings: DownloadSettings) -> Updated:
             storage,
             settings,
             lambda data: check_list(data, url),
+            tell=reporter.info,
             must_keep=True,
         )
     except (DownloadError, CatalogError) as error:

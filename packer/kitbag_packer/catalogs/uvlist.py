@@ -8,6 +8,7 @@ is read: ``size``, in bytes.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.keys import VARIANTS, BuildKey, Target, Version
@@ -18,6 +19,7 @@ from kitbag_packer.catalogs.naming import (
     digest_of,
     filename_of,
     is_address,
+    is_unchecked_local,
     size_of,
 )
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from kitbag_packer.catalogs.model import Interest
 
+_RELEASE = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}", re.ASCII)
 _OSES = {"linux": "linux", "darwin": "macos", "macos": "macos", "windows": "windows",
          "emscripten": "emscripten"}  # fmt: skip
 _ARCHES = {
@@ -44,7 +47,17 @@ _NAMES = frozenset(("cpython", "pypy", "graalpy"))
 class UvListCatalog:
     """One list."""
 
-    def __init__(self, table: Mapping[str, Any], *, name: str, digest: str, date: str = "") -> None:
+    def __init__(
+        self,
+        table: Mapping[str, Any],
+        *,
+        name: str,
+        digest: str,
+        date: str = "",
+        remote: bool = False,
+    ) -> None:
+        """``remote``: it came from the network, so what it says of this machine is checked."""
+        self._remote = remote
         self.name = name
         self.digest = digest
         self.date = date
@@ -89,8 +102,8 @@ class UvListCatalog:
         variant = variant or ""
         if variant not in VARIANTS or not isinstance(url, str) or not is_address(url):
             return None
-        filename = filename_of(url)
-        if not filename:
+        filename, sha256 = filename_of(url), digest_of(entry.get("sha256"))
+        if not filename or (self._remote and is_unchecked_local(url, sha256)):
             return None
         try:
             canonical = canonical_address(url, filename)
@@ -99,13 +112,14 @@ class UvListCatalog:
         name = self._names.read(filename)
         if name is not None and name.implementation != implementation:
             name = None
-        release = build if isinstance(build, str) else ""
+        # It is shown, and goes into manifests and locks.
+        release = build if isinstance(build, str) and _RELEASE.fullmatch(build) else ""
         return Offer(
             key=BuildKey(implementation, version, variant, target),
             filename=filename,
             url=url,
             canonical=canonical,
-            sha256=digest_of(entry.get("sha256")),
+            sha256=sha256,
             size=size_of(entry.get("size")),
             flavor=name.flavor if name else "",
             release=release or (name.release if name else ""),

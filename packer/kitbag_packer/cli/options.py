@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from kitbag_packer.downloads.settings import DownloadSettings
     from kitbag_packer.reporting import PackerReporter
 
+_LONGEST_NUMBER = 20
+"""Characters; longer ones are no numbers that anybody means, and overflow."""
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmg]?)(i?)(?:b(?:/s)?)?", re.ASCII | re.IGNORECASE)
 
 
@@ -150,12 +152,13 @@ def chosen_catalogs(
 def parse_rate(text: str) -> int:
     """Bytes per second of ``500k``, ``1.5M``, ``64KiB``; raises :class:`UsageError`."""
     found = _RATE.fullmatch(text.strip())
-    if found:
+    if found and len(text) <= _LONGEST_NUMBER:
         number, unit, binary = found.groups()
         power = " kmg".index(unit.lower() or " ")
         rate = int(float(number) * (1024 if binary else 1000) ** power)
         if rate >= 1:
             return rate
+    text = text[:_LONGEST_NUMBER]
     raise UsageError(f"--limit-rate {text!r} is no rate; write bytes per second, 500k or 2M")
 
 
@@ -163,6 +166,6 @@ def _jobs(given: str | None) -> int | None:
     text = given if given is not None else os.environ.get("KITBAG_JOBS", "")
     if not text:
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{text!r} is no number of jobs; write 1 or more")
+    if not text.isdecimal() or len(text) > _LONGEST_NUMBER or int(text) < 1:
+        raise UsageError(f"{text[:_LONGEST_NUMBER]!r} is no number of jobs; write 1 or more")
     return int(text)

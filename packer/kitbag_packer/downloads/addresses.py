@@ -36,6 +36,7 @@ _PREFIXES = {
 }
 _ASTRAL = f"https://releases.astral.sh/github/{_STANDALONE}"
 _NAMED = re.compile(r"(cpython|pypy|graalpy|pyodide)=(.*)", re.DOTALL)
+_UNKNOWN_NAME = re.compile(r"([A-Za-z][A-Za-z0-9-]*)=[A-Za-z]+:/")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 
@@ -120,10 +121,22 @@ def _split_mirror(text: str) -> tuple[str, str]:
     name, base = (named[1], named[2]) if named else ("cpython", text)
     if not base.strip():
         raise UsageError("a mirror is empty; give an address or a directory")
+    unknown = _UNKNOWN_NAME.match(base) if not named else None
+    if unknown:
+        raise UsageError(
+            f"{unknown[1]!r} publishes no Pythons that kitbag knows; a mirror is URL for CPython, "
+            "or pypy=URL, graalpy=URL, pyodide=URL"
+        )
     if not _SCHEME.match(base) or re.match(r"[A-Za-z]:[\\/]", base):
         path = Path(os.path.abspath(os.path.expanduser(base)))
         return name, path.as_uri().rstrip("/") + "/"
-    if urlsplit(base).scheme.lower() not in ("http", "https", "file"):
+    try:
+        scheme = urlsplit(base).scheme.lower()
+    except ValueError:
+        raise UsageError(
+            "a mirror has an address that can't be read; it looks like http://host/folder/"
+        ) from None
+    if scheme not in ("http", "https", "file"):
         raise UsageError(
             f"the mirror {shown(base)} is neither http(s) nor file:; give another address"
         )

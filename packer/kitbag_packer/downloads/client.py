@@ -9,6 +9,7 @@ late, for httpx is heavy.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import ssl
@@ -20,8 +21,10 @@ import httpx
 
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import UsageError
-from kitbag_packer.downloads.addresses import shown
+from kitbag_packer.downloads.addresses import host_of, shown
+from kitbag_packer.downloads.failures import failure_of, words_of
 from kitbag_packer.downloads.retries import Failure, status_failure
+from kitbag_packer.downloads.routes import Route, break_off
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,8 +32,9 @@ if TYPE_CHECKING:
     from kitbag_packer.downloads.settings import DownloadSettings
 
 _REDIRECTS = 10
+_HEAD_PATIENCE = 5
+"""How many times the longest silence the head of an answer may take."""
 _SMALLEST_BUFFER = 4096
-_TLS_LASTING = ("WRONG_VERSION", "UNSUPPORTED", "ALERT", "NO_PROTOCOLS", "DH_KEY_TOO_SMALL")
 
 
 class Web:
@@ -68,7 +72,7 @@ class Web:
             self._aborted = True
             sockets = list(self._sockets)
         for each in sockets:
-            _break(each)
+            break_off(each)
 
     @contextlib.contextmanager
     def open(
@@ -79,27 +83,44 @@ class Web:
         Answers from 400 on are failures, except 416. Raises :class:`Failure`, also while the
         block reads the body.
         """
+        route = Route(self.patience * _HEAD_PATIENCE)
         try:
-            response = self._follow(url, headers, method)
+            response = self._follow(url, headers, method, route)
         except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            raise self._failure(error) from None
+            if route.late:
+                failure = Failure(
+                    f"took more than {route.patience:g} s to send the head of its answer",
+                    passing=True,
+                )
+            else:
+                failure = failure_of(error, self._timeout)
+            raise route.told(failure) from None
+        finally:
+            route.end()
         try:
             if response.status_code >= 400 and response.status_code != 416:
-                raise status_failure(response.status_code, response.headers.get("retry-after", ""))
+                raise route.told(
+                    status_failure(response.status_code, response.headers.get("retry-after", ""))
+                )
             yield response
         except httpx.HTTPError as error:
-            raise self._failure(error) from None
+            raise route.told(failure_of(error, self._timeout)) from None
         finally:
             response.close()
 
-    def _follow(self, url: str, headers: Mapping[str, str], method: str) -> httpx.Response:
+    def _follow(
+        self, url: str, headers: Mapping[str, str], method: str, route: Route
+    ) -> httpx.Response:
         target = httpx.URL(url)
+        trace = functools.partial(self._trace, route)
+        if target.scheme in ("http", "https") and not _is_usable(target):
+            raise Failure("has an address that can't be used", passing=False)
         request = self._client(target.scheme).build_request(
             method,
             target,
             headers=headers,
             timeout=self._timeout,
-            extensions={"trace": self._trace},
+            extensions={"trace": trace},
         )
         for _ in range(_REDIRECTS + 1):
             client = self._client(request.url.scheme)
@@ -114,8 +135,11 @@ class Web:
                     f"redirects to {shown(str(request.url))}, which is not on the web",
                     passing=False,
                 )
+            if not _is_usable(request.url):
+                raise Failure("redirects to an address that can't be used", passing=False)
+            route.host = host_of(str(request.url))
             request.extensions = {
-                "trace": self._trace,
+                "trace": trace,
                 "timeout": self._timeout.as_dict(),
             }
         raise Failure(f"redirects more than {_REDIRECTS} times, in circles perhaps", passing=False)
@@ -132,13 +156,18 @@ class Web:
                 self._clients[scheme] = _make_client(verify)
             return self._clients[scheme]
 
-    def _trace(self, name: str, info: Mapping[str, Any]) -> None:
+    def _trace(self, route: Route, name: str, info: Mapping[str, Any]) -> None:
+        if name.endswith(".receive_response_headers.started"):
+            route.begin()
+        elif ".receive_response_headers." in name:
+            route.end()
         stream = info.get("return_value")
         if not name.endswith((".connect_tcp.complete", ".start_tls.complete")) or stream is None:
             return
         connection = stream.get_extra_info("socket")
         if not isinstance(connection, socket.socket):
             return
+        route.connection = connection
         with self._lock:
             self._sockets.add(connection)
             aborted = self._aborted
@@ -149,41 +178,12 @@ class Web:
             with contextlib.suppress(OSError):
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
         if aborted:
-            _break(connection)
+            break_off(connection)
 
-    def _failure(self, error: Exception) -> Failure:
-        """What an exception of httpx means, in words that go after the name of the host."""
-        cause = _root(error)
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Failure(
-                f"has a certificate that is not trusted ({cause.verify_message}); if it is your "
-                "organisation's own, name the file of its CA in SSL_CERT_FILE",
-                passing=False,
-            )
-        if isinstance(cause, ssl.SSLError) and cause.reason:
-            lasting = any(word in cause.reason for word in _TLS_LASTING)
-            words = cause.reason.replace("_", " ").lower()
-            return Failure(f"broke off the TLS handshake ({words})", passing=not lasting)
-        if isinstance(error, httpx.ConnectTimeout):
-            return Failure(
-                f"took no connection within {self._settings.connect_timeout:g} s", passing=True
-            )
-        if isinstance(error, httpx.TimeoutException):
-            return Failure(f"was silent for {self.patience:g} s", passing=True)
-        if isinstance(error, httpx.ProxyError):
-            refused = "407" in str(error)
-            return Failure(f"is behind a proxy that answered: {error}", passing=not refused)
-        if isinstance(error, (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError)):
-            return Failure("has an address that can't be used", passing=False)
-        if isinstance(error, httpx.LocalProtocolError):
-            return Failure(f"can't be asked ({error})", passing=False)
-        if isinstance(cause, socket.gaierror):
-            return Failure(f"has no address ({_words(cause)})", passing=True)
-        if isinstance(error, httpx.ConnectError):
-            return Failure(f"can't be reached ({_words(cause)})", passing=True)
-        if isinstance(error, httpx.RemoteProtocolError):
-            return Failure("ended the connection before everything was sent", passing=True)
-        return Failure(f"broke the connection ({_words(cause)})", passing=True)
+
+def _is_usable(url: httpx.URL) -> bool:
+    """Whether it has a host and a port that can be."""
+    return bool(url.host) and (url.port or 0) < 65536
 
 
 def _make_client(verify: ssl.SSLContext) -> httpx.Client:
@@ -196,6 +196,9 @@ def _make_client(verify: ssl.SSLContext) -> httpx.Client:
                 "Accept-Encoding": "identity",
             },
             follow_redirects=False,
+            # Archives are large and hosts differ, so a second use is rare; and without it the
+            # connection of a request is always known.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
     except ImportError:
         raise UsageError(
@@ -223,7 +226,7 @@ def _trusted() -> ssl.SSLContext:
         except OSError as error:
             raise UsageError(
                 f"{name} names {place}, which has no certificates that can be read "
-                f"({_words(error)}); correct or unset it"
+                f"({words_of(error)}); correct or unset it"
             ) from None
     import certifi
 
@@ -243,27 +246,3 @@ def _auth(url: httpx.URL) -> httpx.Auth | None:
         return httpx.NetRCAuth(place)
     except (netrc.NetrcParseError, OSError, UnicodeError):
         raise UsageError(f"{place} can't be read as netrc; correct it or set NETRC") from None
-
-
-def _break(connection: socket.socket) -> None:
-    # Not the method of an SSLSocket: that one would let the other thread read ciphertext.
-    with contextlib.suppress(OSError):
-        socket.socket.shutdown(connection, socket.SHUT_RDWR)
-
-
-def _root(error: BaseException) -> BaseException:
-    """The system's error below those of the libraries."""
-    seen = error
-    while True:
-        below = seen.__cause__ or seen.__context__
-        if below is None or below is seen:
-            return seen
-        seen = below
-        if isinstance(seen, ssl.SSLError):
-            return seen
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return str(error.strerror)
-    return str(error) or type(error).__name__

@@ -13,6 +13,8 @@ from kitbag_packer.downloads.stalls import Meter
 from kitbag_packer.errors import DownloadError, OfflineError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
 
     from kitbag_packer.downloads.client import Web
@@ -32,12 +34,22 @@ class Document:
     """The ``Last-Modified`` field as it was sent."""
 
 
+def _tell_nobody(message: str) -> None:
+    pass
+
+
 def fetch_document(
-    url: str, settings: DownloadSettings, *, etag: str = "", modified: str = ""
+    url: str,
+    settings: DownloadSettings,
+    *,
+    etag: str = "",
+    modified: str = "",
+    tell: Callable[[str], object] = _tell_nobody,
 ) -> Document | None:
     """The document at ``url`` (http, https, file), or ``None`` if it is still the known one.
 
-    ``etag`` and ``modified`` are those of the known one. What may pass is tried again. Raises
+    ``etag`` and ``modified`` are those of the known one. What may pass is tried again,
+    and ``tell`` gets a line about it before each pause. Raises
     :class:`DownloadError`, also for documents above 64 MiB, and :class:`OfflineError`.
     """
     if is_local(url):
@@ -64,6 +76,10 @@ def fetch_document(
                         f"{shown(url)} can't be fetched: {host_of(url)} {failure.reason}; check "
                         "the address and the link"
                     ) from None
+                tell(
+                    f"{shown(url)}: {host_of(url)} {failure.reason}; again in {pause:.0f} s "
+                    f"(try {attempts.fruitless + 1} of {max(1, settings.retries)})"
+                )
                 threading.Event().wait(pause)
 
 
@@ -75,6 +91,9 @@ def _try(
             return None
         if response.status_code != 200:
             raise Failure(f"answered {response.status_code}", passing=False)
+        if "," in response.headers.get("content-encoding", ""):
+            # Each layer multiplies what a few bytes can unfold to, before anybody can count them.
+            raise Failure("sent a document that is compressed more than once", passing=False)
         return Document(
             _body(response, settings),
             response.headers.get("etag", ""),

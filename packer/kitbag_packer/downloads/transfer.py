@@ -128,6 +128,8 @@ class Transfer:
 
     def _checked(self, url: str) -> str:
         part, wanted = self._part, self._download
+        if not part.have:
+            raise Failure("has an empty file", passing=False)
         seen = part.digest
         if not wanted.sha256 or seen == wanted.sha256:
             return seen

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import UsageError, file_system_error
 from kitbag_bundles.keys import BuildKey, Target
+from kitbag_packer.cache.records import is_filename
 from kitbag_packer.errors import StaleLock
 from kitbag_packer.recipes.wants import ALL
 
@@ -223,7 +224,7 @@ def _pin(table: _Table) -> Pin:
         raise table.damaged("key")
     if bool(requests) == bootstrap:
         raise table.damaged("requests")
-    if not filename or "/" in filename or "\\" in filename or filename in (".", ".."):
+    if not is_filename(filename):
         raise table.damaged("filename")
     if size < 0:
         raise table.damaged("size")
@@ -232,7 +233,7 @@ def _pin(table: _Table) -> Pin:
         requests=requests,
         target=_target(table),
         asked_flavor=table.get("asked-flavor", str),
-        url=table.get("url", str),
+        url=_public_address(table),
         filename=filename,
         flavor=table.get("flavor", str),
         release=table.get("release", str),
@@ -249,6 +250,17 @@ def _texts(table: _Table, name: str) -> tuple[str, ...]:
     if not all(isinstance(each, str) and each.isprintable() for each in values):
         raise table.damaged(name)
     return tuple(values)
+
+
+def _public_address(table: _Table) -> str:
+    """The address, which goes into the bundle as it is: a web one without secrets, or empty."""
+    from kitbag_packer.catalogs.naming import is_remote
+    from kitbag_packer.downloads.addresses import shown
+
+    url = table.get("url", str)
+    if url and (not is_remote(url) or shown(url) != url):
+        raise table.damaged("url")
+    return url
 
 
 def _target(table: _Table) -> str:

@@ -96,6 +96,16 @@ def test_an_unknown_option_is_a_usage_error(capfd, verb):
     assert re.search("--frobnicate|required|invalid choice: 'x'", done.err)
 
 
+def test_a_usage_error_tells_no_secret(capfd):
+    address = "https://me:secret@h.example/list?token=secret"
+    done = run_kitbag(
+        capfd, "install", "bundle", f"--catalog={address}", "https:/me:secret@h", "-j"
+    )
+    assert done.status == 2
+    assert "--catalog=https://h.example/list" in done.err
+    assert "secret" not in done.err
+
+
 def test_a_usage_error_is_json_too_where_that_is_asked_for(capfd):
     done = run_kitbag(capfd, "install", "--json")
     assert done.status == 2
@@ -282,6 +292,23 @@ def test_streams_that_are_closed_do_no_harm(bundle, tmp_path, closed):
     )
     assert done.returncode == 0
     assert (tmp_path / "r" / str(host_key()) / "BUILD").read_text() == "20260101"
+
+
+@pytest.mark.parametrize(("full", "status"), [(">/dev/full", 1), ("2>/dev/full", 0)])
+def test_a_stream_that_takes_nothing_is_told_once(bundle, full, status):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment.pop("PYTHONUNBUFFERED", None)
+    command = f'exec "$0" -m kitbag_packer show "$1" {full}'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, bundle],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status
+    told = "kitbag: error: standard output: No space left on device; free some space or inodes"
+    assert done.stderr.startswith(told if status else "")
+    assert done.stderr.count("\n") == status
 
 
 def test_the_target_side_starts_without_heavy_imports():

@@ -109,6 +109,17 @@ def test_lines_that_the_encoding_lacks_are_escaped(monkeypatch):
         monkeypatch.undo()
 
 
+def test_what_would_steer_a_terminal_is_escaped(capsys):
+    evil = "a\x1b]0;title\x07\x1b[2J\rb\x9bc\td"
+    write_line(evil)
+    show_error(ArchiveError(evil), as_json=False)
+    TerminalReporter().warn(evil)
+    out, err = capsys.readouterr()
+    shown = r"a\x1b]0;title\x07\x1b[2J\rb\x9bc\td"
+    assert out == f"{shown}\n"
+    assert err == f"kitbag: error: {shown}\nkitbag: warning: {shown}\n"
+
+
 def test_quiet_keeps_warnings(capsys):
     reporter = TerminalReporter(quiet=True)
     reporter.info("a remark")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -86,3 +87,11 @@ def test_whatever_a_page_holds(data: bytes) -> None:
     for file in listed(data, URL):
         assert file.filename
         assert "/" not in file.filename
+
+
+def test_what_cannot_be_looked_at_is_left_out(tmp_path: Path) -> None:
+    put(tmp_path / NAME)
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "lost+found").mkdir(mode=0)
+    os.mkfifo(tmp_path / "pipe.zip")
+    assert [file.filename for file in scan(tmp_path)] == [NAME]

@@ -138,9 +138,13 @@ class TestLocal:
             str(large): "large: has more than 64 MiB",
             "stored": "no list of builds is stored; run kitbag catalog update first",
             "x\0y": "can't be read",
+            "ftp://me:secret@h.example/list": "an address that kitbag can't use; it begins with",
+            "http:/me:secret@h.example/list": "an address that kitbag can't use",
+            "pypy=https://me:secret@h.example/": "an address that kitbag can't use",
         }.items():
-            with pytest.raises(CatalogError, match=words):
+            with pytest.raises(CatalogError, match=words) as refused:
                 desk.open(given)
+            assert "secret" not in str(refused.value)
 
     def test_without_any_the_embedded_one_is_used(self, desk: Desk) -> None:
         for given in ((), ("embedded",)):
@@ -221,6 +225,18 @@ class TestRemote:
             f"{PYPY} is left out, since nothing here tells its full version"
             in desk.said.warnings[0]
         )
+
+    def test_files_of_this_machine_only_with_a_digest(self, desk: Desk, tmp_path: Path) -> None:
+        here = (tmp_path / NAME).as_uri()
+        unchecked = {"a": {**uv_entry("3.13.5", here), "sha256": None}}
+        checked = {"b": uv_entry("3.13.6", (tmp_path / "p.tar.gz").as_uri(), sha256="ab" * 32)}
+        with serving({"/page/": f'<a href="{here}">'.encode()}) as server:
+            server.content["/list.json"] = json.dumps({**unchecked, **checked}).encode()
+            assert desk.versions(f"{server.url}list.json") == {"3.13.6"}
+            with pytest.raises(CatalogError, match="nor links to archives"):
+                desk.open(f"{server.url}page/")
+        (tmp_path / "list.json").write_text(json.dumps(unchecked))
+        assert desk.versions(str(tmp_path / "list.json")) == {"3.13.5"}
 
     def test_a_folder_with_sums(self, desk: Desk) -> None:
         sums = f"{digest(NAME)}  {NAME}\n{digest(PYPY)}  {PYPY}\n".encode()

@@ -126,3 +126,12 @@ def test_a_reader_while_the_list_is_replaced(tmp_path: Path) -> None:
 
     assert [each.data for each in Interrupted(tmp_path, said).used()] == [b"newer"]
     assert said.warnings == []
+
+
+def test_a_list_with_secrets_in_it_is_for_nobody_else(tmp_path: Path) -> None:
+    storage = Storage(tmp_path, Messages())
+    keep(storage, data=b'{"url": "https://me:secret@host.example/a.zip"}')
+    keep(storage, "https://host.example/b", b'{"url": "https://host.example/a@b.zip"}')
+    modes = {path.stat().st_mode & 0o777: path for path in files(tmp_path) if "list" in path.suffix}
+    assert b"secret" in modes[0o600].read_bytes()
+    assert 0o644 in modes

@@ -151,3 +151,9 @@ def test_whatever_an_address_holds(rest: str) -> None:
         for offer in read({**GOOD, "url": prefix + rest}):
             assert "/" not in offer.filename
             assert "@" not in offer.canonical.partition("//")[2].partition("/")[0]
+
+
+@pytest.mark.parametrize("build", ["\x1b[31m", "a\nb", "../x", "http://me:secret@h", "a" * 65, 7])
+def test_a_release_that_is_none_counts_as_unknown(build: object) -> None:
+    (offer,) = read({**GOOD, "build": build})
+    assert offer.release == read({**GOOD, "build": None})[0].release

@@ -73,6 +73,8 @@ def test_the_key_of_one_build(capfd, tmp_path):
         (("-f", "x.toml", "--relock"), 2, "--relock goes with --locked"),
         (("3.13", "-o", "x", "--jobs", "none"), 2, "'none' is no number of jobs"),
         (("3.13", "-o", "x", "--limit-rate", "fast"), 2, "--limit-rate 'fast' is no rate"),
+        (("3.13", "-o", "x", "--limit-rate", "9" * 400), 2, "is no rate"),
+        (("3.13", "-o", "x", "--jobs", "9" * 5000), 2, "is no number of jobs"),
         (("3.13", "-o", "x", "--cache-dir", ""), 2, "--cache-dir is empty"),
         (("3.13", "-o", "x", "--key", "cpython-3.13.5-linux-x86_64-gnu"), 2, "one --from"),
         (("-o", "x", "--from", "/nothing"), 2, "/nothing: no such file or command"),

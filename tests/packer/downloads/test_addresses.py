@@ -89,11 +89,21 @@ class TestLocalMirrors:
         assert Path(local_path(found)).parent.parent == tmp_path / "mirror"
 
 
-@pytest.mark.parametrize("mirror", ["", "pypy=", "ftp://m.example/"])
+@pytest.mark.parametrize(
+    "mirror",
+    [
+        "",
+        "pypy=",
+        "ftp://me:secret@m.example/",
+        "http://me:secret@[::1/",
+        "pypi=https://me:secret@m.example/",
+    ],
+)
 def test_a_mirror_that_is_none(mirror: str) -> None:
     with pytest.raises(UsageError, match="mirror") as refused:
         addresses(replace(offer()), [mirror])
     assert "\n" not in str(refused.value)
+    assert "secret" not in str(refused.value)
 
 
 def test_what_is_shown_has_no_secrets() -> None:

@@ -77,3 +77,25 @@ def test_a_local_file_needs_no_network(tmp_path: Path) -> None:
         fetch_document((tmp_path / "none.json").as_uri(), offline)
     with pytest.raises(OfflineError, match="--offline"):
         fetch_document("http://127.0.0.1:9/list.json", offline)
+
+
+def test_each_pause_is_told_without_secrets() -> None:
+    said: list[str] = []
+    with serving({PATH: TEXT}, statuses=(503, 0)) as server:
+        url = server.url.replace("//", "//me:secret@") + "list.json?key=secret"
+        fetch_document(url, FAST, tell=said.append)
+    (line,) = said
+    assert line.startswith(f"{server.url}list.json: 127.0.0.1:{server.port} answered 503 Service")
+    assert line.endswith("; again in 0 s (try 2 of 4)")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "reason"),
+    [("gzip", "can't be decompressed"), ("gzip, gzip", "compressed more than once")],
+)
+def test_what_cannot_be_decompressed(encoding: str, reason: str) -> None:
+    with (
+        serving({PATH: TEXT}, content_encoding=encoding) as server,
+        pytest.raises(DownloadError, match=reason),
+    ):
+        fetch_document(server.url + "list.json", FAST)

@@ -25,6 +25,7 @@ def test_side_by_side_and_without_fetching() -> None:
 def test_where_head_is_not_allowed_one_byte_tells() -> None:
     with serving(DATA, head=False) as server:
         assert measure([(server.url + "1",)], FAST) == [1001]
+        server.wait_until_sent("/1", 1)
         assert server.sent("/1") == 1
 
 

@@ -426,3 +426,17 @@ def test_a_hundred_megabytes_over_a_link_that_drops_each_three(fetching: Fetchin
     with serving({PATH: data}, cut_after=3_000_000, reset=True) as server:
         assert fetching.one(download(data, server.url + "a.tar.gz", size=len(data))) == data
         assert server.sent(PATH) < len(data) * 1.01
+
+
+@pytest.mark.parametrize("local", [False, True], ids=["http", "file"])
+@pytest.mark.parametrize("known", [True, False], ids=["digest", "no-digest"])
+def test_an_empty_file_is_told_as_such(
+    fetching: Fetching, tmp_path: Path, known: bool, local: bool
+) -> None:
+    place = tmp_path / "a.tar.gz"
+    place.touch()
+    with serving({PATH: b""}) as server:
+        url = place.as_uri() if local else server.url + "a.tar.gz"
+        with pytest.raises(DownloadError, match="has an empty file"):
+            fetching.one(download(DATA, url, sha256=None if known else "", size=None))
+    assert list(fetching.cache.folder.glob("partial/*")) == []

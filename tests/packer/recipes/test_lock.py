@@ -2,6 +2,7 @@ import hashlib
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -33,7 +34,7 @@ pins = st.builds(
     st.sampled_from(["3.13.5", "3.12.9", "3.14.0rc1"]),
     st.sampled_from([LINUX, WINDOWS]),
     st.sampled_from(["3.13", ">=3"]),
-    url=words,
+    url=st.just("") | words.map(lambda word: f"https://h.example/{quote(word)}"),
     asked_flavor=words,
     flavor=words,
     release=words,
@@ -125,6 +126,9 @@ def test_where_it_is():
         ('    "3.13",\n', "", r"\[\[build\]\] 2: 'requests' is missing"),
         ('target = "linux-x86_64-gnu"', 'target = "linux"', "2: 'target' is missing or damaged"),
         ('filename = "cpy', 'filename = "../cpy', "1: 'filename' is missing or damaged"),
+        ('filename = "cpy', 'filename = "\\u0000cpy', "1: 'filename' is missing or damaged"),
+        ('url = "https://', 'url = "https://me:secret@', "1: 'url' is missing or damaged"),
+        ('url = "https://', 'url = "file:///', "1: 'url' is missing or damaged"),
         ("size = 1000", "size = -1", "1: 'size' is missing"),
         (f'catalog = "{CATALOG_DIGEST}"', 'catalog = "c"', "1: 'catalog' is missing or damaged"),
         ("[[catalog]]", "[catalog]", "'catalog' is missing or damaged"),
@@ -137,6 +141,7 @@ def test_a_damaged_lock(tmp_path, old, new, message):
     with pytest.raises(StaleLock, match=message) as caught:
         read(tmp_path, text.replace(old, new, 1))
     assert str(caught.value).startswith(f"{tmp_path / 'kitbag.lock'}: ")
+    assert "secret" not in str(caught.value)
 
 
 def test_a_lock_that_is_not_there(tmp_path):

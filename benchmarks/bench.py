@@ -17,6 +17,7 @@ import hashlib
 import itertools
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -159,6 +160,11 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
+def pack_quietly(command: list[str]) -> None:
+    """Make a bundle that a table needs."""
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+
+
 def uv_list(archives: dict[str, Path], place: Path) -> Path:
     """A download list in uv's format that names local files."""
     table = {}
@@ -204,7 +210,7 @@ def install_tables(work: Path) -> list[Table]:
         chosen = versions[-count:]
         bundle = work / f"bench-{count}.kitbag"
         sources = [word for version in chosen for word in ("--from", str(archives[version]))]
-        subprocess.run([kitbag, "pack", "-q", *sources, "-o", str(bundle)], check=True)
+        pack_quietly([kitbag, "pack", "-q", *sources, "-o", str(bundle)])
         ours = ["install", "--root", NEW, "--no-bin", "-q"]
         environment = clean_environment(
             UV_CACHE_DIR=str(work / "uv-cache"),
@@ -276,6 +282,43 @@ def download_table(server: WebServer) -> Table:
     )
 
 
+def self_install_tables(work: Path) -> list[Table]:
+    """From ``sh FILE`` to the first command of the new Python, with busybox and nothing else."""
+    busybox = shutil.which("busybox")
+    if not busybox:
+        return []
+    commands = work / "commands"
+    commands.mkdir()
+    subprocess.run([busybox, "--install", "-s", str(commands)], check=True)
+    newest = packable_interpreters((3, 9))[0]
+    archive = Path(make_pbs_archive(newest, work / "archives"))
+    bundle = work / "self.kitbag"
+    kitbag = str(Path(sys.executable).with_name("kitbag"))
+    pack_quietly([kitbag, "pack", "-q", "--from", str(archive), "-o", str(bundle)])
+    alone = {"PATH": str(commands), "HOME": str(work)}
+    unpack = f"mkdir '{NEW}' && tar -xzf '{archive}' -C '{NEW}'"
+    install = f"sh '{bundle}' install -q --root '{NEW}' --bin-dir '{NEW}/bin'"
+    install += f" && '{NEW}/bin/python{newest.minor}'"
+    shell = [busybox, "sh", "-c"]
+    return [
+        Table(
+            "Install with a shell alone",
+            [
+                Contender("busybox tar -xzf", [*shell, unpack], alone),
+                Contender("sh FILE, python -c pass", [*shell, f"{install} -c pass"], alone),
+            ],
+        ),
+        Table(
+            "Start with a shell alone",
+            [
+                Contender("busybox sh -c :", [*shell, ":"], alone),
+                Contender("sh FILE --version", [busybox, "sh", str(bundle), "--version"], alone),
+                Contender("sh FILE show", [busybox, "sh", str(bundle), "show"], alone),
+            ],
+        ),
+    ]
+
+
 COPY = """
 import hashlib, os, sys
 out, *archives = sys.argv[1:]
@@ -307,7 +350,7 @@ def pack_table(work: Path) -> Table:
     requests = [".".join(map(str, minor)) for minor in sorted(found)[-3:]]
     command = [kitbag, "pack", "-q", *requests, "--catalog", str(listing)]
     command += ["--cache-dir", str(work / "cache"), "--offline", "-o"]
-    subprocess.run([*command, str(work / "first.kitbag")], check=True)
+    pack_quietly([*command, str(work / "first.kitbag")])
     copy = [sys.executable, "-c", COPY, NEW, *map(str, archives)]
     return Table(
         "Pack three builds from a warm cache",
@@ -357,7 +400,12 @@ def main() -> int:
                 report(download_table(server), options.runs, work)
             if word:
                 return 0
-        for make in (install_tables, lambda place: [pack_table(place)], lambda _: [start_table()]):
+        for make in (
+            install_tables,
+            self_install_tables,
+            lambda place: [pack_table(place)],
+            lambda _: [start_table()],
+        ):
             for table in make(work):
                 if word in table.title.lower():
                     report(table, options.runs, work)

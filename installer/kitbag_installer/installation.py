@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import FileSystemError, KitbagError, file_system_error
+from kitbag_bundles.errors import DoesNotFit, FileSystemError, KitbagError, file_system_error
 from kitbag_installer import commit, launcher, links
 from kitbag_installer.locks import locked
 from kitbag_installer.preflight.plans import is_there, plan_install
@@ -87,6 +88,10 @@ def install_builds(
     (with every point at once), :class:`LockTimeout` and :class:`FileSystemError` before anything is
     written, and :class:`IntegrityError` for a damaged ``kitbag.pyz``.
     """
+    if sys.platform == "win32":
+        raise DoesNotFit(
+            "kitbag can't install on Windows yet; unpack the archive of the build with 'tar -xf'"
+        )
     pyz = bundle.installer()
     plan = plan_install(
         bundle, root, requests, host, reinstall=options.reinstall, bin_dir=options.bin_dir

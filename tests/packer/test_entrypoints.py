@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import fnmatch
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +20,7 @@ from kitbag_packer.writing import write_bundle, write_directory
 from support.bundles import HEADER, bundle_members, packed_build
 from support.interpreters import find_interpreters
 from support.require import require, require_command
+from support.synthetic import SYNTHETIC
 
 if TYPE_CHECKING:
     from support.interpreters import Interpreter
@@ -239,5 +242,17 @@ def test_install_cmd_is_for_windows() -> None:
     (source,) = (member for member in MEMBERS if member.name == "install.cmd")
     text = source.open().read().decode("ascii")
     assert text.startswith("@echo off\r\n")
-    assert '"%~dp0__main__.py" install %*' in text
+    assert text.count("\r\n") == text.count("\n")
+    assert 'set "here=%~dp0"' in text
+    assert '"%python%" -I -S -B "%here%__main__.py" install %*' in text
     assert "exit /b 5\r\n" in text
+    # Every label that is jumped to is there, and the other way round.
+    jumps = set(re.findall(r"(?:goto|call) :(\w+)", text))
+    assert jumps == set(re.findall(r"^:(\w+)\r$", text, re.MULTILINE))
+    # Names of archives that it looks for are those that upstream gives them.
+    (pattern,) = re.findall(r"archives\\(cpython-[^\"]+)\"", text)
+    for cpu in ("x86_64", "aarch64", "i686"):
+        found = fnmatch.filter(
+            [each.filename for each in SYNTHETIC.values()], pattern.replace("%cpu%", cpu)
+        )
+        assert len(found) == 1, cpu

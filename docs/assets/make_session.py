@@ -1,10 +1,11 @@
 """Makes session.svg, the picture of a terminal: runs the commands for real and draws what they say.
 
-    python docs/assets/make_session.py [PYTHON]
+    python docs/assets/make_session.py
 
-PYTHON is the installed CPython to pack, by default ``python3.13``; kitbag has to be on PATH. The
-picture refers to nothing outside of itself: its font is whatever monospaced one is at hand. The
-scratch folder that plays both machines is shown as ``/home/you``.
+kitbag has to be on PATH, and a CPython 3.13 with a prefix of its own on the machine: it stands for
+the build that is fetched, from a mirror in the scratch folder. The picture refers to nothing
+outside of itself: its font is whatever monospaced one is at hand. The scratch folder that plays both
+machines is shown as ``/home/you``.
 """
 # ruff: noqa: INP001  # a script, beside what it makes
 
@@ -21,15 +22,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+
+from support.interpreters import packable_interpreters
+from support.mirror import make_mirror
+from support.pbs import make_pbs_archive
+
 COLUMNS = 96
 FONT, LINE, CELL, MARGIN, BAR = 14, 19, 8.43, 16, 34
 COLORS = {"31": "#ff7b72", "32": "#7ee787", "33": "#e3b341", "1": "#ffffff"}
 SESSION = (
-    ("connected", "kitbag pack -q --from {python} -o tools.kitbag"),
-    ("connected", "kitbag show tools.kitbag"),
+    ("connected", "kitbag pack 3.13 -o tools.kitbag"),
     ("target", "sha256sum -c note-from-the-release"),
-    ("target", "python3 tools.kitbag install"),
-    ("target", '{python} -c \'import sys; print("Python", sys.version[:6], "in", sys.prefix)\''),
+    ("target", "sh tools.kitbag show"),
+    ("target", "sh tools.kitbag"),
+    ("target", 'python3.13 -c \'import sys; print("Python", sys.version[:6], "in", sys.prefix)\''),
     ("target", "kitbag verify --root ~/.local/share/kitbag/python"),
 )
 STYLE = """\
@@ -65,24 +72,31 @@ def run(command: str, environment: dict[str, str], folder: Path) -> str:
     return re.sub(r"\r(?!\n)[^\r\n\x1b]*\x1b\[K", "", text).replace("\r\n", "\n").rstrip("\n")
 
 
-def record(python: str) -> list[str]:
+def record() -> list[str]:
     """The lines of the session, as fragments of SVG text."""
-    real = shutil.which(python)
-    if real is None or shutil.which("kitbag") is None:
-        raise SystemExit(f"kitbag and {python} have to be on PATH")
+    found = [each for each in packable_interpreters((3, 13)) if each.minor == "3.13"]
+    if not found or shutil.which("kitbag") is None:
+        raise SystemExit("kitbag has to be on PATH, and a CPython 3.13 on the machine")
     lines = []
     with tempfile.TemporaryDirectory() as scratch:
         home = Path(scratch, "you")
         home.mkdir()
+        mirror = make_mirror(Path(scratch, "mirror"), extra=[make_pbs_archive(found[0])])
         bundle = home / "tools.kitbag"
-        environment = {"HOME": str(home), "FORCE_COLOR": "1", "TERM": "xterm", "LC_ALL": "C.UTF-8"}
-        for prompt, template in SESSION:
-            command = template.format(python=python)
+        environment = {
+            "HOME": str(home),
+            "FORCE_COLOR": "1",
+            "TERM": "xterm",
+            "LC_ALL": "C.UTF-8",
+            "KITBAG_CATALOG": str(mirror.list),
+            "KITBAG_MIRROR": mirror.folder.as_uri(),
+        }
+        for prompt, command in SESSION:
             if "note-from" in command:
                 note = f"{hashlib.sha256(bundle.read_bytes()).hexdigest()}  {bundle.name}\n"
                 Path(home, "note-from-the-release").write_text(note, "ascii")
             # What is installed on the target comes first there.
-            path = f"{home}/.local/bin:{Path(real).parent}:{os.environ['PATH']}"
+            path = f"{home}/.local/bin:{os.environ['PATH']}"
             output = run(command, {**environment, "PATH": path}, home)
             if lines:
                 lines.append("")
@@ -142,8 +156,7 @@ def draw(lines: list[str]) -> str:
 
 def main() -> None:
     """Make the picture beside this file."""
-    python = sys.argv[1] if len(sys.argv) > 1 else "python3.13"
-    Path(__file__).with_name("session.svg").write_text(draw(record(python)), "utf-8")
+    Path(__file__).with_name("session.svg").write_text(draw(record()), "utf-8")
 
 
 if __name__ == "__main__":

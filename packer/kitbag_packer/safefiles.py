@@ -43,6 +43,55 @@ def discard(path: str) -> None:
         os.unlink(path)
 
 
+def discard_unused(path: str) -> None:
+    """Remove what a killed run left; raises :class:`UsageError` if a run that lives has it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        discard(path)
+        return
+    try:
+        if not _locked(descriptor):
+            raise in_use(path)
+        discard(path)
+    finally:
+        os.close(descriptor)
+
+
+def hold(output: BinaryIO, path: str) -> int:
+    """Show other runs that the new file at ``path`` is in use, until the descriptor is closed.
+
+    Raises :class:`UsageError` if another run took it away in the moment since it was created.
+    """
+    descriptor = os.dup(output.fileno())
+    if _locked(descriptor):
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(path), os.fstat(descriptor)):
+                return descriptor
+    os.close(descriptor)
+    raise in_use(path)
+
+
+def in_use(path: str) -> UsageError:
+    """The error for a file that another run is writing."""
+    return UsageError(
+        f"{path} is being written by another run; let it finish, or choose another name"
+    )
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether nobody else has it; where there are no locks everybody is believed."""
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
+
+
 def create(path: str) -> BinaryIO:
     """A file that was not there before, unbuffered."""
     return open(path, "xb", buffering=0)

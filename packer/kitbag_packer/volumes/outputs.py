@@ -21,8 +21,11 @@ from kitbag_packer.safefiles import (
     check_space,
     create,
     discard,
+    discard_unused,
     flush,
     flush_folder,
+    hold,
+    in_use,
     write_all,
 )
 from kitbag_packer.volumes.sizes import check_file_size, count_volumes
@@ -72,7 +75,7 @@ class _File:
     def __init__(self, target: str, size: int) -> None:
         self._target = target
         self._partial = target + PARTIAL
-        discard(self._partial)
+        discard_unused(self._partial)
         if os.path.lexists(target) and not os.path.isfile(target):
             raise UsageError(
                 f"cannot write a bundle to {target}: something else than a file is there"
@@ -82,6 +85,8 @@ class _File:
         )
         check_space(target, size)
         self._output: BinaryIO | None = None
+        self._held = -1
+        self._ours = False
 
     def __enter__(self) -> _File:
         return self
@@ -89,14 +94,26 @@ class _File:
     def __exit__(self, *exc: object) -> None:
         if self._output is not None:
             self._output.close()
-        with contextlib.suppress(OSError):
-            discard(self._partial)
+        if self._ours:
+            with contextlib.suppress(OSError):
+                discard(self._partial)
+        if self._held >= 0:
+            os.close(self._held)
 
     def write(self, data: bytes | memoryview) -> int:
-        if self._output is None:
-            self._output = create(self._partial)
-        write_all(self._output, data)
+        write_all(self._output or self._begin(), data)
         return len(data)
+
+    def _begin(self) -> BinaryIO:
+        # Said first: a signal may come at any moment, and nothing of ours must be left.
+        self._ours = True
+        try:
+            self._output = create(self._partial)
+            self._held = hold(self._output, self._partial)
+        except (FileExistsError, UsageError):
+            self._ours = False
+            raise in_use(self._partial) from None
+        return self._output
 
     def finish(self) -> Volumes:
         assert self._output is not None
@@ -106,6 +123,7 @@ class _File:
 
     def commit(self, sha256: str) -> tuple[str, ...]:
         os.replace(self._partial, self._target)
+        self._ours = False
         flush_folder(os.path.dirname(self._target))
         return ()
 

@@ -152,3 +152,25 @@ def test_a_kill_never_leaves_a_mixture_that_looks_whole(tmp_path: Path) -> None:
             [*(path.name for path in parts_of(work)), sums_of(work).name]
         )
     assert len(seen) == 3
+
+
+def test_two_runs_at_once_do_no_harm_to_each_other(tmp_path: Path) -> None:
+    target = str(tmp_path / "x")
+    with open_output(target, 3) as first:
+        first.write(b"one")
+        with pytest.raises(UsageError, match=r"x\.partial is being written by another run"):
+            open_output(target, 3)
+        first.finish()
+        with pytest.raises(UsageError, match="another run"):
+            open_output(target, 3)
+        first.commit("0" * 64)
+    assert (tmp_path / "x").read_bytes() == b"one"
+    with open_output(target, 5) as third:
+        late = open_output(target, 4)
+        third.write(b"three")
+        with pytest.raises(UsageError, match="another run"), late:
+            late.write(b"four")
+        third.finish()
+        third.commit("0" * 64)
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"three"

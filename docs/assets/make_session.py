@@ -4,8 +4,8 @@
 
 kitbag has to be on PATH, and a CPython 3.13 with a prefix of its own on the machine: it stands for
 the build that is fetched, from a mirror in the scratch folder. The picture refers to nothing
-outside of itself: its font is whatever monospaced one is at hand. The scratch folder that plays both
-machines is shown as ``/home/you``.
+outside of itself: its font is whatever monospaced one is at hand. The scratch folder that plays
+both machines is shown as ``/home/you``.
 """
 # ruff: noqa: INP001  # a script, beside what it makes
 

@@ -77,13 +77,20 @@ def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the test an empty home folder of its own; the real one is out of its reach."""
+def home(_homes: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the test an empty home folder of its own; the real one is out of its reach.
+
+    The umask that a test leaves behind would change what those after it see.
+    """
+    umask = os.umask(0o022)
+    os.umask(umask)
     folder = _homes / str(next(_HOMES))
     folder.mkdir()
     for name, value in _safe_environment(folder).items():
         monkeypatch.setenv(name, value)
-    return folder
+    yield folder
+    left = os.umask(umask)
+    assert left == umask, "the test changed the umask"
 
 
 @pytest.fixture(scope="session")

@@ -112,8 +112,13 @@ def test_members_that_make_no_bundle() -> None:
 def test_same_members_same_bytes(tmp_path: Path) -> None:
     one = write_bundle(tmp_path / "one", small_members(), header=HEADER, reporter=SILENT)
     (tmp_path / "sub").mkdir()
-    os.umask(os.umask(0) | 0o007)
-    two = write_bundle(tmp_path / "sub" / "2.zip", small_members(), header=HEADER, reporter=SILENT)
+    before = os.umask(0o077)
+    try:
+        two = write_bundle(
+            tmp_path / "sub" / "2.zip", small_members(), header=HEADER, reporter=SILENT
+        )
+    finally:
+        os.umask(before)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "sub" / "2.zip").read_bytes()
     assert (one.size, one.sha256) == (two.size, two.sha256)
     assert one.sha256 == hashlib.sha256((tmp_path / "one").read_bytes()).hexdigest()

@@ -6,6 +6,7 @@ removed. So it must be a gzipped tar, and a Python that kitbag runs on.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.layout import executable, standard_library
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 MOST = 3
 """How many builds for a target the header knows: the first, and what is tried if it won't start."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9._+/-]*")
+"""What can stand in a shell script and in tar's arguments as it is."""
 
 _UNUSED = frozenset(
     {
@@ -57,7 +61,8 @@ def parts(key: BuildKey, entries: Sequence[Entry]) -> tuple[str, ...]:
         return (program,)
     wanted = {program}
     for entry in entries:
-        if entry.kind == "d" or not _is_plain(entry.path):
+        inside = entry.path.startswith("lib/")
+        if not inside or entry.kind == "d" or not _PLAIN.fullmatch(entry.path):
             continue
         folder, _, name = entry.path.rpartition("/")
         if folder == "lib" and name.startswith("libpython") and ".so" in name:
@@ -81,8 +86,3 @@ def _program(key: BuildKey, entries: Sequence[Entry]) -> str:
             break
         path = f"{path.rpartition('/')[0]}/{entry.target}".lstrip("/")
     return path if path in by_path else executable(key)
-
-
-def _is_plain(path: str) -> bool:
-    """Whether a path can stand in a shell script and in tar's arguments as it is."""
-    return all(part.isascii() and (part.isalnum() or part in "._+-/") for part in path)

@@ -15,7 +15,6 @@ from kitbag_packer.header.bootstraps import MOST, candidates, parts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from kitbag_bundles.contents import Entry
     from kitbag_bundles.manifest import Build, Manifest
     from kitbag_packer.writing import Placed
 
@@ -39,17 +38,17 @@ def bundle_header(
     ``lists`` maps the key of each build to the bytes of its contents list. The header is as long
     wherever the members are: it has room for the largest numbers.
     """
-    entries = _parsed(manifest, lists)
+    wanted = _wanted(manifest, lists)
 
     def header(placed: tuple[Placed, ...]) -> bytes:
         from kitbag_packer.writing import lay_out
 
         digest = next(each.source.sha256 for each in placed if each.source.name == INSTALLER)
-        text = _render(manifest, entries, placed, digest)
+        text = _render(manifest, wanted, placed, digest)
         # How long it is must not depend on where the members begin, which depends on that length.
         first = lay_out([each.source for each in placed], 0)
         rows = len(candidates(manifest.builds)) * MOST + 2
-        longest = len(_render(manifest, entries, first, digest)) + rows * _NUMBERS * 10
+        longest = len(_render(manifest, wanted, first, digest)) + rows * _NUMBERS * 10
         length = -(-longest // zipformat.ALIGNMENT) * zipformat.ALIGNMENT
         return text + _padding(length - len(text))
 
@@ -59,13 +58,15 @@ def bundle_header(
 def folder_script(manifest: Manifest, lists: Mapping[str, bytes], installer: bytes) -> bytes:
     """``install.sh``: the same for a bundle that was unzipped; ``installer`` is ``kitbag.pyz``."""
     digest = hashlib.sha256(installer).hexdigest()
-    return _render(manifest, _parsed(manifest, lists), (), digest)
+    return _render(manifest, _wanted(manifest, lists), (), digest)
 
 
-def _parsed(manifest: Manifest, lists: Mapping[str, bytes]) -> dict[str, tuple[Entry, ...]]:
-    """The contents lists of the builds that the script may start."""
+def _wanted(manifest: Manifest, lists: Mapping[str, bytes]) -> dict[str, tuple[str, ...]]:
+    """What to unpack of each build that the script may start."""
     return {
-        str(build.key): contents.parse(lists[str(build.key)], build.contents_member)
+        str(build.key): parts(
+            build.key, contents.parse(lists[str(build.key)], build.contents_member)
+        )
         for builds in candidates(manifest.builds).values()
         for build in builds[:MOST]
     }
@@ -79,7 +80,7 @@ def _padding(size: int) -> bytes:
 
 def _render(
     manifest: Manifest,
-    lists: Mapping[str, Sequence[Entry]],
+    wanted: Mapping[str, Sequence[str]],
     placed: Sequence[Placed],
     installer: str,
 ) -> bytes:
@@ -91,7 +92,7 @@ def _render(
         "@FILE@": "FILE" if placed else INSTALL_SH,
         "@REMARK@": _REMARK if placed else "",
         "@FORM@": form,
-        "@TABLES@": _tables(manifest, lists, placed, installer),
+        "@TABLES@": _tables(manifest, wanted, placed, installer),
     }
     text = template.read_bytes().replace(b"\r\n", b"\n").decode("utf-8")
     head, tables, tail = text.partition("@TABLES@")
@@ -105,7 +106,7 @@ def _render(
 
 def _tables(
     manifest: Manifest,
-    lists: Mapping[str, Sequence[Entry]],
+    wanted: Mapping[str, Sequence[str]],
     placed: Sequence[Placed],
     installer: str,
 ) -> str:
@@ -128,7 +129,7 @@ def _tables(
     lines += ["candidates() {"]
     for builds in targets.values():
         for build in builds[:MOST]:
-            lines += _row(build, parts(build.key, lists[str(build.key)]), places)
+            lines += _row(build, wanted[str(build.key)], places)
     lines += ["    :", "}", "", "# all builds, as 'show' tells of them", "builds() {"]
     for build in manifest.builds:
         lines.append(f"    build {shlex.quote(str(build.key.target))} {shlex.quote(_about(build))}")

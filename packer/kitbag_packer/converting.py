@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.bundle import Bundle
-from kitbag_bundles.container import CHUNK
 from kitbag_bundles.errors import BundleError, DigestMismatch, FileSystemError, UsageError
 from kitbag_bundles.reader import ZipContainer
 from kitbag_bundles.sevenzip import ENCRYPTED, STORED, Inner, is_sevenzip, look
@@ -22,6 +21,7 @@ from kitbag_packer.safefiles import clear_errors
 from kitbag_packer.sealing import Sealed, seal
 from kitbag_packer.sevenzip import SevenZipOutput
 from kitbag_packer.sources import MemberSource, bytes_member, file_member
+from kitbag_packer.volumes.copying import chunks_of
 from kitbag_packer.volumes.outputs import open_output
 from kitbag_packer.writing import write_bundle, write_directory
 
@@ -127,18 +127,8 @@ def _from_file(
         return Converted(target.path, SEVENZIP, volumes.size, sha256)
 
     def fill(write: Callable[[bytes | memoryview], object]) -> None:
-        buffer = memoryview(bytearray(CHUNK))
-        left = volumes.size
-        with volumes.open() as stream:
-            while left:
-                try:
-                    count = stream.readinto(buffer)
-                except OSError as error:
-                    raise FileSystemError(f"cannot read {stream.name}: {error.strerror}") from None
-                if not count:
-                    raise BundleError(f"{stream.name} became shorter while it was read")
-                left -= count
-                write(buffer[:count])
+        for chunk in chunks_of(volumes):
+            write(chunk)
 
     return _copied(volumes.path, volumes.size, fill, target, reporter)
 

@@ -15,7 +15,14 @@
 
 from __future__ import annotations
 
-from kitbag_bundles.errors import IntegrityError, KitbagError, UsageError
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import IntegrityError, KitbagError, UsageError, error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kitbag_bundles.reporting import Reporter
 
 
 class DownloadError(KitbagError):
@@ -52,3 +59,17 @@ class Unverified(IntegrityError):
     """No digest is known for an archive."""
 
     code = "unverified"
+
+
+def raise_all(failures: Sequence[KitbagError], reporter: Reporter, what: str) -> None:
+    """Raise one failure as it is; tell several one by one, and end with the gravest's kind.
+
+    ``what`` says what became of the several, and what to do. Nothing happens without failures.
+    """
+    if len(failures) == 1:
+        raise failures[0]
+    for failure in failures:
+        reporter.warn(str(failure))
+    if failures:
+        gravest = max(failures, key=lambda failure: failure.exit_status)
+        raise error_of(gravest.code, f"{len(failures)} {what}")

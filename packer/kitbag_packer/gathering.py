@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import ArchiveError, KitbagError, error_of
+from kitbag_bundles.errors import ArchiveError, KitbagError
 from kitbag_packer.cache.memory import Memory
 from kitbag_packer.downloads.fetching import Download, fetch
+from kitbag_packer.errors import raise_all
 from kitbag_packer.materials import Material, tell
 from kitbag_packer.upstream import parse_filename
 
@@ -64,7 +65,12 @@ def gather(choices: Sequence[Choice], supply: Supply, reporter: PackerReporter) 
 
     fetched = fetch(list(wanted), supply.cache, supply.settings, reporter, arrived)
     failures.update(fetched.failures)
-    _raise([failures[download] for download in wanted if download in failures], reporter)
+    raise_all(
+        [failures[download] for download in wanted if download in failures],
+        reporter,
+        "builds could not be had, see above; what arrived is kept, so the next run goes on from "
+        "there",
+    )
     found = [materials[download] for download in wanted]
     for material in found:
         tell(material.inspection, material.inspection.notes, reporter)
@@ -106,19 +112,3 @@ def _inspection(
             f"{offer.key}; tell whoever keeps that catalog"
         )
     return found
-
-
-def _raise(failures: Sequence[KitbagError], reporter: PackerReporter) -> None:
-    """One failure is the error; several are told one by one, and the gravest ends the work."""
-    if not failures:
-        return
-    if len(failures) == 1:
-        raise failures[0]
-    for failure in failures:
-        reporter.warn(str(failure))
-    gravest = max(failures, key=lambda failure: failure.exit_status)
-    raise error_of(
-        gravest.code,
-        f"{len(failures)} builds could not be had, see above; "
-        "what arrived is kept, so the next run goes on from there",
-    )

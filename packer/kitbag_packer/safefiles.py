@@ -9,6 +9,20 @@ import shutil
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from kitbag_bundles.errors import FileSystemError, UsageError
+from kitbag_installer.placing import flush_folder
+
+__all__ = [
+    "check_space",
+    "clear_errors",
+    "create",
+    "discard",
+    "discard_unused",
+    "flush",
+    "flush_folder",
+    "hold",
+    "in_use",
+    "write_all",
+]
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,18 +124,6 @@ def flush(output: BinaryIO) -> None:
     if hasattr(os, "posix_fadvise"):
         with contextlib.suppress(OSError):
             os.posix_fadvise(output.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def flush_folder(path: str) -> None:
-    """Make names in the folder last; file systems and systems without that are left in peace."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 @contextlib.contextmanager

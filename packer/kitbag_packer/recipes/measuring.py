@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import KitbagError, error_of
-from kitbag_packer.errors import OfflineError
+from kitbag_packer.errors import OfflineError, raise_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +71,11 @@ class Measuring:
             downloads[offer] = download
             self._reporter.info(f"{offer.filename}: fetched, because no catalog tells all about it")
         fetched = fetch(list(downloads.values()), self._cache, self._settings, self._reporter)
-        _raise(list(fetched.failures.values()), self._reporter)
+        raise_all(
+            list(fetched.failures.values()),
+            self._reporter,
+            "archives could not be fetched, see above; nothing is locked",
+        )
         entries = {offer: fetched.entries[download] for offer, download in downloads.items()}
         return {offer: (entry.size, entry.sha256) for offer, entry in entries.items()}
 
@@ -89,14 +92,3 @@ def _out_of_reach(offers: Sequence[Offer]) -> str:
         f"{offers[0].filename}{others}: no catalog tells its {what}, it is not in the cache, and "
         "--offline forbids asking; lock without it"
     )
-
-
-def _raise(failures: Sequence[KitbagError], reporter: PackerReporter) -> None:
-    if len(failures) == 1:
-        raise failures[0]
-    for failure in failures:
-        reporter.warn(str(failure))
-    if failures:
-        gravest = max(failures, key=lambda failure: failure.exit_status)
-        message = f"{len(failures)} archives could not be fetched, see above; nothing is locked"
-        raise error_of(gravest.code, message)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from kitbag_bundles.reporting import Progress, Reporter
+    from kitbag_bundles.reporting import Reporter
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,16 @@ def _copy(source: Path, destination: Path, volume_size: int, reporter: Reporter)
     with clear_errors(target), bar as progress, opened as output:
         before_comment, whole = hashlib.sha256(), hashlib.sha256()
         position = 0
-        for chunk in _chunks(volumes, progress):
+        for chunk in chunks_of(volumes):
+            progress.advance(len(chunk))
             before_comment.update(chunk[: max(size - COMMENT_SIZE - position, 0)])
             whole.update(chunk)
             output.write(chunk)
             position += len(chunk)
         _check(volumes, promised, before_comment.hexdigest(), whole.hexdigest())
         back = hashlib.sha256()
-        for chunk in _chunks(output.finish(), progress):
+        for chunk in chunks_of(output.finish()):
+            progress.advance(len(chunk))
             back.update(chunk)
         if back.digest() != whole.digest():
             raise DigestMismatch(
@@ -135,7 +137,7 @@ def _check(volumes: Volumes, promised: str, before_comment: str, whole: str) -> 
     raise accused(error, volumes.accuse() if sums is not None else "")
 
 
-def _chunks(volumes: Volumes, progress: Progress) -> Iterator[memoryview]:
+def chunks_of(volumes: Volumes) -> Iterator[memoryview]:
     """All bytes in order; a chunk is good until the next one is asked for."""
     buffer = memoryview(bytearray(CHUNK))
     left = volumes.size
@@ -148,7 +150,6 @@ def _chunks(volumes: Volumes, progress: Progress) -> Iterator[memoryview]:
             if not count:
                 raise BundleError(f"{stream.name} became shorter while it was read")
             left -= count
-            progress.advance(count)
             yield buffer[:count]
 
 

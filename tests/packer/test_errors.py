@@ -8,7 +8,9 @@ from kitbag_bundles.errors import KitbagError, error_of
 from kitbag_packer import errors
 
 OURS = [
-    each for each in vars(errors).values() if getattr(each, "__module__", "") == errors.__name__
+    each
+    for each in vars(errors).values()
+    if isinstance(each, type) and each.__module__ == errors.__name__
 ]
 
 

@@ -242,15 +242,16 @@ class Bundle:
             raise BundleError(f"{self.path}: member {name} {problem} {sums.MEMBER}")
 
     def _check_build(self, build: Build) -> None:
-        payload = build.payload
-        for name in (build.contents_member, payload.member):
+        parts = (build.payload, *((build.bytecode,) if build.bytecode else ()))
+        for name in (build.contents_member, *(part.member for part in parts)):
             if name not in self._sums:
                 raise BundleError(f"{self.path}: build {build.key} has no member {name}")
-        size = self._container.size_of(payload.member)
-        if (size, self._sums[payload.member]) != (payload.size, payload.sha256):
-            raise BundleError(
-                f"{self.path}: {payload.member} has another size or SHA-256 than the manifest says"
-            )
+        for part in parts:
+            size = self._container.size_of(part.member)
+            if (size, self._sums[part.member]) != (part.size, part.sha256):
+                raise BundleError(
+                    f"{self.path}: {part.member} has another size or SHA-256 than the manifest says"
+                )
 
 
 @contextlib.contextmanager

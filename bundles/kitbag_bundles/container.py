@@ -177,7 +177,7 @@ class Window(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill ``buffer`` as far as the window goes."""
         left = self._size - self._position
-        view = memoryview(buffer).cast("B")
+        view = memoryview(buffer)  # of bytes: PyPy reads into no slice of one that was cast
         if left <= 0 or not view:
             return 0
         try:

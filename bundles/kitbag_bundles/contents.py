@@ -207,6 +207,16 @@ def _check_hard_links(entries: list[Entry], name: str) -> None:
             raise _broken(name, number, "is a hard link to no listed file of the same mode")
 
 
+def spell_path(path: str) -> bytes:
+    """The one spelling of ``path`` that is a field of a line; see the top of this module."""
+    return _escape(path_bytes(path))
+
+
+def read_path(field: str) -> str:
+    """The path that :func:`spell_path` spelled; raises ValueError for another spelling."""
+    return _unescape(field)
+
+
 def _escape(raw: bytes) -> bytes:
     return _SPECIAL.sub(_escape_one, raw).decode("utf-8", "backslashreplace").encode("utf-8")
 

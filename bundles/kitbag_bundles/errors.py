@@ -138,6 +138,10 @@ def error_of(code: str, message: str) -> KitbagError:
     return KitbagError(message)
 
 
+_IN_USE = (5, 32)
+"""Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION: nothing in use can be moved there."""
+
+
 def file_system_error(error: OSError, what: str) -> FileSystemError:
     """``error`` as one line: which file or directory, what is wrong, what to do."""
     import errno
@@ -158,4 +162,6 @@ def file_system_error(error: OSError, what: str) -> FileSystemError:
         errno.EMFILE: "raise the limit of open files (ulimit -n)",
     }
     cure = cures.get(error.errno or 0, "check that path")
+    if getattr(error, "winerror", None) in _IN_USE:
+        cure = "end the programs that run from there or have it open, or check the permissions"
     return FileSystemError(f"{path}: {error.strerror or error}; {cure}")

@@ -1,15 +1,20 @@
-"""Where things are inside the tree of a build, by implementation and platform.
+"""Where things are inside the tree of a build: the questions that are asked most, in short.
 
-All paths are relative to the build's top directory and use ``/``. The names are those that the
-distributions ship and that uv looks for: ``bin/python3.13t`` for a free-threaded CPython,
-``python.exe`` on Windows, ``bin/pypy3.11``, ``bin/graalpy``, a bare ``python`` for Pyodide.
+The answers are those of the adapters, :mod:`kitbag_bundles.implementations`. All paths are relative
+to the build's top directory and use ``/``. The names are those that the distributions ship and that
+uv looks for: ``bin/python3.13t`` for a free-threaded CPython, ``python.exe`` on Windows,
+``bin/pypy3.11``, ``bin/graalpy``, a bare ``python`` for Pyodide.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kitbag_bundles.implementations import implementation_of
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kitbag_bundles.keys import BuildKey
 
 PREFIX = "/install"
@@ -18,34 +23,24 @@ PREFIX = "/install"
 
 def executable(key: BuildKey) -> str:
     """The path of the interpreter itself."""
-    windows = key.target.os == "windows"
-    minor = key.version.minor_text
-    if key.implementation == "pyodide":
-        return "python"
-    if key.implementation == "pypy":
-        return f"pypy{minor}.exe" if windows else f"bin/pypy{minor}"
-    if key.implementation == "graalpy":
-        return "bin/graalpy.exe" if windows else "bin/graalpy"
-    return "python.exe" if windows else f"bin/python{minor}{key.abi_flags}"
+    return implementation_of(key).executable(key)
 
 
 def standard_library(key: BuildKey) -> str:
-    """The directory of the pure-Python standard library; empty for Pyodide, which has a zip."""
-    minor = key.version.minor_text
-    if key.implementation == "pyodide":
-        return ""
-    if key.target.os == "windows":
-        return "Lib"
-    if key.implementation == "pypy":
-        return f"lib/pypy{minor}"
-    return f"lib/python{minor}{'t' if key.free_threaded else ''}"
+    """The usual directory of the standard library; empty for Pyodide, which has a zip."""
+    return next(iter(implementation_of(key).libraries(key)), "")
+
+
+def find_library(key: BuildKey, is_there: Callable[[str], bool]) -> str:
+    """The directory of the standard library in one tree; empty if ``is_there`` knows none."""
+    return next(filter(is_there, implementation_of(key).libraries(key)), "")
+
+
+def site_packages(key: BuildKey, library: str) -> str:
+    """Where packages are installed in a tree with this ``library``; empty if there is none."""
+    return implementation_of(key).site_packages(library)
 
 
 def command_names(key: BuildKey, *, default: bool) -> tuple[str, ...]:
     """The names to link in a bin directory: ``python3.13``, with ``default`` the short ones too."""
-    base = {"cpython": "python"}.get(key.implementation, key.implementation)
-    flags = key.abi_flags
-    names = [f"{base}{key.version.minor_text}{flags}"]
-    if default:
-        names += [f"{base}{key.version.major}{flags}", f"{base}{flags}"]
-    return tuple(names)
+    return implementation_of(key).names(key, default=default)

@@ -6,6 +6,7 @@ here is the manifest against itself; :mod:`kitbag_bundles.bundle` holds it again
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,7 +24,11 @@ ABILITIES: frozenset[str] = frozenset()
 """What ``requires`` may name. Format 1 begins with nothing."""
 VERBATIM = "verbatim"
 ENCODINGS = (VERBATIM,)
+BYTECODE_MODES = ("checked-hash", "unchecked-hash")
+"""How bytecode in a bundle may be held against its source (PEP 552); a time means nothing there."""
 
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_LARGEST_MAGIC = 0xFFFF
 _HEX = frozenset("0123456789abcdef")
 _MAX_SIZE = 2**63 - 1
 _T = TypeVar("_T")
@@ -64,6 +69,34 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class Bytecode:
+    """Compiled files that are laid over a build's tree once its paths are rewritten."""
+
+    member: str
+    """The member's name, ``meta/bytecode/<key>.tar.gz``; a kitbag that does not know it installs
+    the build without."""
+    size: int
+    """Bytes of the member."""
+    sha256: str
+    """SHA-256 of the member in hex."""
+    tar_sha256: str
+    """SHA-256 of the uncompressed tar in hex: what every zlib gives alike."""
+    files: int
+    """How many files are in it."""
+    unpacked_size: int
+    """Bytes of all of them."""
+    magic: int
+    """The magic number of the bytecode, 3571 for CPython 3.13: the first two bytes of each file,
+    little-endian (CPython's Include/internal/pycore_magic_number.h)."""
+    tag: str
+    """The cache tag in the files' names, ``cpython-313`` (PEP 3147)."""
+    mode: str
+    """How the interpreter finds out that one is stale: ``checked-hash``, ``unchecked-hash``."""
+    maker: str
+    """What compiled it, ``cpython-3.13.5``."""
+
+
+@dataclass(frozen=True)
 class Build:
     """One Python runtime of the bundle."""
 
@@ -88,6 +121,13 @@ class Build:
     needs: Needs
     bootstrap: bool = False
     """Whether it was added for starting the installer, and is installed only when asked for."""
+    bytecode: Bytecode | None = None
+    """What was compiled when packing, if anything was."""
+
+    @property
+    def bytecode_member(self) -> str:
+        """The name that a member with this build's bytecode has."""
+        return f"meta/bytecode/{self.key}.tar.gz"
 
     @property
     def contents_member(self) -> str:
@@ -208,7 +248,23 @@ def _build_table(build: Build) -> dict[str, Any]:
             "cpu": build.needs.cpu,
             "os": build.needs.os,
         },
+        **({"bytecode": _bytecode_table(build.bytecode)} if build.bytecode else {}),
         **({"bootstrap": True} if build.bootstrap else {}),
+    }
+
+
+def _bytecode_table(bytecode: Bytecode) -> dict[str, Any]:
+    return {
+        "member": bytecode.member,
+        "size": bytecode.size,
+        "sha256": bytecode.sha256,
+        "tar-sha256": bytecode.tar_sha256,
+        "files": bytecode.files,
+        "unpacked-size": bytecode.unpacked_size,
+        "magic": bytecode.magic,
+        "tag": bytecode.tag,
+        "mode": bytecode.mode,
+        "maker": bytecode.maker,
     }
 
 
@@ -257,7 +313,10 @@ def _parse_build(table: _Table) -> Build:
         payload=_parse_payload(table.table("payload")),
         needs=_parse_needs(table.table("needs")),
         bootstrap=bool(table.optional_flag("bootstrap")),
+        bytecode=_parse_bytecode(table.table("bytecode")) if "bytecode" in table.values else None,
     )
+    if build.bytecode is not None and build.bytecode.member != build.bytecode_member:
+        raise BundleError(f"{table.where} has bytecode that is not {build.bytecode_member}")
     if build.implementation != key.implementation or build.version != str(key.version):
         raise BundleError(f"{table.where} gives an implementation or version that is not its key's")
     return build
@@ -297,6 +356,34 @@ def _parse_payload(table: _Table) -> Payload:
         sha256=table.digest("sha256"),
         tar_sha256=table.digest("tar-sha256", empty=True),
     )
+
+
+def _parse_bytecode(table: _Table) -> Bytecode:
+    mode = table.text("mode", empty=False)
+    if mode not in BYTECODE_MODES:
+        raise UnsupportedFormat(
+            f"{table.where} has bytecode in the mode {mode!r}, which this kitbag {__version__}"
+            " does not know: use a newer kitbag"
+        )
+    bytecode = Bytecode(
+        member=table.text("member"),
+        size=table.number("size"),
+        sha256=table.digest("sha256"),
+        tar_sha256=table.digest("tar-sha256"),
+        files=table.number("files"),
+        unpacked_size=table.number("unpacked-size"),
+        magic=table.number("magic"),
+        tag=table.text("tag"),
+        mode=mode,
+        maker=table.text("maker", empty=False),
+    )
+    if not _TAG.fullmatch(bytecode.tag):
+        raise BundleError(f"{table.where} has bytecode with a cache tag that is none")
+    if bytecode.magic > _LARGEST_MAGIC:
+        raise BundleError(f"{table.where} has bytecode with a magic number above {_LARGEST_MAGIC}")
+    if not bytecode.files:
+        raise BundleError(f"{table.where} has bytecode of no files; such a table is left out")
+    return bytecode
 
 
 def _parse_needs(table: _Table) -> Needs:

@@ -88,7 +88,7 @@ class _InnerSpan(Span):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill ``buffer`` as far as the run goes."""
         left = self._inner_size - self.tell()
-        view = memoryview(buffer).cast("B")
+        view = memoryview(buffer)  # of bytes: PyPy reads into no slice of one that was cast
         if left <= 0 or not view:
             return 0
         return super().readinto(view[:left] if len(view) > left else view)

@@ -185,7 +185,7 @@ class Span(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill ``buffer`` as far as the part goes; 0 at the end, or where a part became shorter."""
-        view = memoryview(buffer).cast("B")
+        view = memoryview(buffer)  # of bytes: PyPy reads into no slice of one that was cast
         if not view or self._position >= self._volumes.size:
             return 0
         part = self._volumes.parts[self._index]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles import layout
 from kitbag_bundles.errors import ArchiveError, UsageError
+from kitbag_bundles.implementations import implementation_named, implementation_of
 from kitbag_bundles.keys import BuildKey, Target, Version
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def identify(
     base = key or _derive(filename, name, evidence, find_file, programs, binaries, notes)
     executable = _executable(filename, base, find_file, programs, notes)
     found = binaries.get(executable, ())
-    if not found and base.implementation != "pyodide":
+    if not found and implementation_of(base).program is None:
         _accept_script(filename, key, executable, notes)
     if found and not any(_fits(binary, base.target) for binary in found):
         raise ArchiveError(
@@ -129,7 +130,8 @@ def _check_inside(filename: str, claim: _Claim, evidence: Evidence) -> None:
     differences: list[tuple[object, object]] = []
     if evidence.implementation:
         differences.append((claim.implementation, evidence.implementation))
-    if evidence.version and claim.version and claim.implementation != "graalpy":
+    exact = implementation_named(claim.implementation).exact_version
+    if evidence.version and claim.version and exact:
         differences.append((claim.version, evidence.version))
     elif evidence.minors and claim.minor:
         inside = claim.minor if claim.minor in evidence.minors else max(evidence.minors)
@@ -163,7 +165,8 @@ def _derive(
     """The key by the name, with what the name leaves open from the inside."""
     implementation = name.implementation if name else evidence.implementation
     version = (name.version if name else None) or evidence.version
-    if version is None and implementation == "graalpy" and len(evidence.minors) == 1:
+    made_up = implementation and not implementation_named(implementation).exact_version
+    if version is None and made_up and len(evidence.minors) == 1:
         version = Version.parse(f"{min(evidence.minors)}.0")
         notes.append(f"the archive does not tell its patch version; taken as {version}")
     target = name.target if name else evidence.target

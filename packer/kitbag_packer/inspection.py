@@ -238,9 +238,4 @@ def _notes(said: UpstreamName | None, identity: Identity) -> list[str]:
     notes = []
     if said and said.static and identity.key.target.os == "linux":
         notes.append("statically linked: it can't load extension modules")
-    if said and said.implementation == "graalpy" and said.flavor.startswith("oracle"):
-        notes.append(
-            "Oracle's build of GraalPy: its licence (GFTC) allows passing it on free of charge"
-            " only; the community build has no such limit"
-        )
     return notes

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import NoMatch
+from kitbag_bundles.implementations import implementation_named
 from kitbag_bundles.requests import Request
 from kitbag_packer.catalogs.model import Interest
 
@@ -30,7 +31,6 @@ _LONGEST = 60
 _SHOWN = 4
 _OLD = 30  # days
 _REMOTE = ("https://", "http://")
-_NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy", "pyodide": "Pyodide"}
 
 
 def no_match(
@@ -64,7 +64,8 @@ def _opened(request: Request) -> Request:
 
 
 def _why(request: Request, target: Target | None, stock: Stock, flavor: Flavor) -> str:
-    name = _NAMES.get(request.implementation, "Python")
+    asked = request.implementation
+    name = implementation_named(asked).title if asked else "Python"
     keys = [key for key in stock if request.implementation in ("", key.implementation)]
     here = keys if target is None else [key for key in keys if key.target == target]
     open_request = replace(request, os="", arch="", libc="")

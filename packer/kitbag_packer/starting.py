@@ -16,7 +16,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.archives import archive_suffix
-from kitbag_bundles.keys import BuildKey, Target, Version
+from kitbag_bundles.implementations import implementation_of
+from kitbag_bundles.keys import IMPLEMENTATIONS, BuildKey, Target, Version
 from kitbag_packer.upstream import parse_filename
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _STARTING_FORMS = (".tar.gz", ".tgz")
 _EVERYWHERE = frozenset((".tar.gz", ".tgz", ".zip"))
 _FROM_LIBRARIES = frozenset((".tar.bz2", ".tar.xz"))
 _ZSTD = ".tar.zst"
-_STARTING = ("cpython", "pypy")
 _HIGHEST = {"x86_64": "x86_64_v4"}
 """The architecture that runs builds of every level."""
 
@@ -76,7 +76,7 @@ class Runtime:
     def starts(self) -> bool:
         """Whether a shell can unpack it and it can then run ``kitbag.pyz``."""
         return (
-            self.key.implementation in _STARTING
+            implementation_of(self.key).starts_kitbag
             and self.key.version >= OLDEST
             and self.suffix in _STARTING_FORMS
             and not self.static
@@ -124,7 +124,7 @@ def runs_on(key: BuildKey, target: Target) -> bool:
     A Pyodide is for every machine.
     """
     own = key.target
-    if key.implementation == "pyodide":
+    if implementation_of(key).any_machine:
         return True
     same = (own.os, own.cpu, own.libc) == (target.os, target.cpu, target.libc)
     return same and own.cpu_level <= target.cpu_level
@@ -145,7 +145,7 @@ def starters(builds: Iterable[Build], target: Target) -> tuple[Build, ...]:
         return (
             key.target.cpu_level,
             len(runtimes[key].undecodable(forms)),
-            _STARTING.index(key.implementation),
+            IMPLEMENTATIONS.index(key.implementation),
             bool(key.version.prerelease),
             bool(key.variant),
             tuple(int(part) for part in build.needs.glibc.split(".") if part.isdigit()),

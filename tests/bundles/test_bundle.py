@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -113,6 +114,56 @@ def test_streams_outlive_the_bundle(tmp_path: Path) -> None:
 def test_nothing_there_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no bundle at"):
         Bundle.open(tmp_path / "x")
+
+
+def compiled(**changes: object) -> dict[str, bytes]:
+    """The small bundle with bytecode for one build; what the manifest says of it may be changed."""
+    data = b"compiled"
+    facts: dict[str, object] = {
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "tar-sha256": "0" * 64,
+        "files": 1,
+        "unpacked-size": 8,
+        "magic": 3571,
+        "tag": "cpython-313",
+        "mode": "checked-hash",
+        "maker": "cpython-3.13.5",
+        "member": f"meta/bytecode/{LINUX}.tar.gz",
+        **changes,
+    }
+    lines = (f"{name} = {json.dumps(value)}\n" for name, value in facts.items())
+    # The newer build is the last one of the manifest, so its table may end the text.
+    text = small_files()["manifest.toml"] + b"\n[build.bytecode]\n" + "".join(lines).encode()
+    member = f"meta/bytecode/{LINUX}.tar.gz"
+    return with_sums({**small_files(), "manifest.toml": text, member: data})
+
+
+@both
+def test_bytecode_is_a_member_like_others(tmp_path: Path, write: Write) -> None:
+    with Bundle.open(write(tmp_path, compiled())) as bundle:
+        older, newer = bundle.manifest.builds
+        assert older.bytecode is None
+        assert newer.bytecode is not None
+        assert bundle.read(newer.bytecode.member) == b"compiled"
+        assert newer.bytecode.member in [each.name for each in bundle.verify(SILENT).members]
+
+
+@both
+@pytest.mark.parametrize("wrong", [{"size": 7}, {"sha256": "0" * 64}])
+def test_bytecode_that_is_not_the_promised_one(
+    tmp_path: Path, write: Write, wrong: dict[str, object]
+) -> None:
+    with pytest.raises(BundleError, match=r"meta/bytecode/.*another size or SHA-256"):
+        Bundle.open(write(tmp_path, compiled(**wrong)))
+
+
+@both
+def test_bytecode_that_is_not_there(tmp_path: Path, write: Write) -> None:
+    files = compiled()
+    del files[f"meta/bytecode/{LINUX}.tar.gz"]
+    with pytest.raises(BundleError, match=rf"build {LINUX} has no member meta/bytecode/"):
+        Bundle.open(write(tmp_path, with_sums(files)))
 
 
 @both

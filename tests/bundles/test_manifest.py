@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from kitbag_bundles import manifest
 from kitbag_bundles.errors import BundleError, UnsupportedFormat
 from kitbag_bundles.keys import IMPLEMENTATIONS, VARIANTS, BuildKey, Target, Version
-from kitbag_bundles.manifest import Build, InstallDefaults, Manifest, Needs, Payload
+from kitbag_bundles.manifest import (
+    BYTECODE_MODES,
+    Build,
+    Bytecode,
+    InstallDefaults,
+    Manifest,
+    Needs,
+    Payload,
+)
 from support.bundles import LINUX, OLDER, packed_build
 
 SOUND = Manifest(
@@ -22,6 +30,22 @@ SOUND = Manifest(
     "2026.11",
     "0.1.0",
     (packed_build().build, packed_build(OLDER).build),
+)
+
+BYTECODE = Bytecode(
+    member=f"meta/bytecode/{LINUX}.tar.gz",
+    size=5,
+    sha256="0" * 64,
+    tar_sha256="1" * 64,
+    files=2,
+    unpacked_size=40,
+    magic=3571,
+    tag="cpython-313",
+    mode="checked-hash",
+    maker="cpython-3.13.5",
+)
+COMPILED = dataclasses.replace(
+    SOUND, builds=(dataclasses.replace(SOUND.builds[0], bytecode=BYTECODE),)
 )
 
 words = st.text(st.characters(exclude_categories=["C", "Z"]) | st.just(" "), max_size=8)
@@ -45,6 +69,22 @@ keys = st.builds(
         st.sampled_from(["gnu", "none"]),
     ),
 )
+
+
+@st.composite
+def bytecode_of(draw: st.DrawFn, key: BuildKey) -> Bytecode:
+    return Bytecode(
+        f"meta/bytecode/{key}.tar.gz",
+        draw(sizes),
+        draw(digests),
+        draw(digests),
+        draw(sizes.filter(bool)),
+        draw(sizes),
+        draw(st.integers(0, 65535)),
+        draw(st.from_regex(r"[a-z0-9]{1,9}-[0-9]{2,3}", fullmatch=True)),
+        draw(st.sampled_from(BYTECODE_MODES)),
+        draw(words.filter(bool)),
+    )
 
 
 @st.composite
@@ -77,6 +117,7 @@ def builds(draw: st.DrawFn) -> Build:
             draw(words),
         ),
         draw(st.booleans()),
+        draw(st.none() | bytecode_of(key)),
     )
 
 
@@ -236,6 +277,49 @@ def test_contradictions_are_refused(where: tuple[str | int, ...], value: Any) ->
         manifest.parse(changed(where, value))
     assert not isinstance(caught.value, UnsupportedFormat)
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("member", "meta/bytecode/other.tar.gz"),
+        ("member", f"meta/bytecode/{OLDER}.tar.gz"),
+        ("member", f"archives/{LINUX}.tar.gz"),
+        ("member", f"meta/bytecode/../bytecode/{LINUX}.tar.gz"),
+        ("size", -1),
+        ("sha256", ""),
+        ("tar-sha256", ""),
+        ("tar-sha256", "F" * 64),
+        ("files", 0),
+        ("files", True),
+        ("unpacked-size", 2**63),
+        ("magic", 65536),
+        ("magic", "3571"),
+        ("tag", ""),
+        ("tag", "cpython.313"),
+        ("tag", "../cpython-313"),
+        ("tag", "cpython-313\n"),
+        ("mode", 3),
+        ("mode", ""),
+        ("maker", ""),
+    ],
+)
+def test_bytecode_that_contradicts_itself_is_refused(name: str, value: Any) -> None:
+    table: Any = manifest.to_table(COMPILED)
+    table["build"][0]["bytecode"][name] = value
+    with pytest.raises(BundleError, match=rf"manifest\.toml: build {LINUX}") as caught:
+        manifest.parse(text_of(table))
+    assert not isinstance(caught.value, UnsupportedFormat)
+    del table["build"][0]["bytecode"][name]
+    with pytest.raises(BundleError, match=rf"misses '{name}'"):
+        manifest.parse(text_of(table))
+
+
+@pytest.mark.parametrize("mode", ["timestamp", "later"])
+def test_bytecode_in_another_mode_needs_a_newer_kitbag(mode: str) -> None:
+    text = text_of(manifest.to_table(COMPILED)).replace("checked-hash", mode)
+    with pytest.raises(UnsupportedFormat, match=f"{mode!r}.*newer kitbag"):
+        manifest.parse(text)
 
 
 def test_two_builds_with_one_key_are_refused() -> None:

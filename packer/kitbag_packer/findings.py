@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.manifest import Needs
 
-INSPECTOR = 1
+INSPECTOR = 2
 """Grows whenever the same archive would give another result; part of the key of a memory."""
 
 

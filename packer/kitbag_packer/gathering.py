@@ -72,7 +72,13 @@ def gather(choices: Sequence[Choice], supply: Supply, reporter: PackerReporter) 
         "there",
     )
     found = [materials[download] for download in wanted]
-    for material in found:
+    for material, choice in zip(found, wanted.values(), strict=True):
+        offer = choice.offer
+        if not offer.sha256 and not offer.url.startswith("file:"):
+            reporter.warn(
+                f"{offer.key}: nobody published the SHA-256 of {offer.filename}, so what arrived "
+                f"could not be checked; recorded is what was seen, {material.inspection.sha256}"
+            )
         tell(material.inspection, material.inspection.notes, reporter)
     return found
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles.archives import archive_suffix
 from kitbag_bundles.errors import UsageError
+from kitbag_bundles.implementations import implementation_of
 from kitbag_bundles.manifest import VERBATIM, Build, Payload
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ def take(
 
 def tell(inspection: Inspection, notes: Sequence[str], reporter: Reporter) -> None:
     """Say what a person who packs this build should know."""
+    licence = implementation_of(inspection.key).licence(inspection.flavor)
+    if licence:
+        reporter.warn(f"{inspection.key}: {licence}")
     for note in notes:
         reporter.info(f"{inspection.key}: {note}")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kitbag_bundles import __version__
-from kitbag_bundles.errors import DigestMismatch, UsageError
+from kitbag_bundles.errors import ArchiveError, DigestMismatch, UsageError
 from kitbag_bundles.manifest import FORMAT, InstallDefaults, Manifest
 from kitbag_packer.bootstrap import Bootstrap
 from kitbag_packer.materials import one_of_each, take
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from kitbag_bundles.keys import BuildKey
     from kitbag_packer.bootstrap import Plan
+    from kitbag_packer.bytecode.overlays import Overlay
     from kitbag_packer.gathering import Supply
     from kitbag_packer.materials import Material
     from kitbag_packer.reporting import PackerReporter as Reporter
@@ -50,6 +51,11 @@ class PackOptions:
     """What the bundle's own installer does unless it is told otherwise."""
     bootstrap: Bootstrap = BY_ITSELF
     """What is done so that the bundle starts where there is no Python."""
+    bytecode: str = ""
+    """The mode (``checked-hash``, ``unchecked-hash``) of compiled files to bring along; empty for
+    none."""
+    jobs: int = 0
+    """How many builds are compiled at a time; 0 for as many as there are processors."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +103,19 @@ def pack(
         plan = _plan(taken, choices, options.bootstrap, reporter)
         made = Path(workdir) / "recompressed"
         if not choices or supply is None:
-            return _write(taken, plan, made, destination, options, reporter)
+            return _write(taken, plan, made, destination, options, reporter, supply)
         from kitbag_packer.gathering import gather, spoiled
 
         wanted = [*choices, *plan.added]
         materials = [*taken, *gather(wanted, supply, reporter)]
         try:
-            return _write(materials, plan, made, destination, options, reporter)
-        except DigestMismatch:
+            return _write(materials, plan, made, destination, options, reporter, supply)
+        except (ArchiveError, DigestMismatch):
             # An archive rotted in the cache since it was checked: thrown away, it comes anew.
             if not spoiled(materials, supply.cache):
                 raise
         materials = [*taken, *gather(wanted, supply, reporter)]
-        return _write(materials, plan, made, destination, options, reporter)
+        return _write(materials, plan, made, destination, options, reporter, supply)
 
 
 def _plan(
@@ -133,6 +139,7 @@ def _write(
     destination: Path,
     options: PackOptions,
     reporter: Reporter,
+    supply: Supply | None,
 ) -> Packed:
     """Write the bundle; archives are re-compressed into the folder ``made``."""
     from kitbag_packer.assembly import assemble
@@ -150,18 +157,25 @@ def _write(
             recompressed(each, made, reporter) if each.inspection.key in plan.recompressed else each
             for each in chosen
         ]
+    overlays = _compiled(chosen, made.parent, options, reporter, supply)
     manifest = Manifest(
         format=FORMAT,
         requires=(),
         name=options.name,
         version=options.version,
         kitbag=__version__,
-        builds=tuple(material.build for material in chosen),
+        builds=tuple(
+            replace(each.build, bytecode=overlays[key].bytecode)
+            if (key := each.inspection.key) in overlays
+            else each.build
+            for each in chosen
+        ),
         install=options.install,
     )
     lists = {str(each.inspection.key): each.inspection.contents_list for each in chosen}
     payloads = [material.member for material in chosen]
-    members = assemble(manifest, lists, payloads, build_installer())
+    extra = [overlay.member for overlay in overlays.values()]
+    members = assemble(manifest, lists, payloads, build_installer(), extra)
     header = b"" if options.plain else bundle_header(manifest, lists)
     if options.directory:
         written = write_directory(destination, members, reporter=reporter)
@@ -185,6 +199,25 @@ def _write(
             "'kitbag install FILE' works with any; for FAT32 use --volume-size 4GiB-1"
         )
     return Packed(destination, written.size, written.sha256, manifest, written.volumes)
+
+
+def _compiled(
+    materials: Sequence[Material],
+    workdir: Path,
+    options: PackOptions,
+    reporter: Reporter,
+    supply: Supply | None,
+) -> dict[BuildKey, Overlay]:
+    """The bytecode that travels along."""
+    if not options.bytecode:
+        return {}
+    from kitbag_packer.bytecode.making import compile_builds
+    from kitbag_packer.bytecode.memory import BytecodeMemory
+
+    memory = BytecodeMemory(supply.cache.folder if supply else None)
+    # A second time, after an archive had to be fetched anew, it is another folder.
+    folder = Path(tempfile.mkdtemp(prefix="bytecode-", dir=workdir))
+    return compile_builds(materials, options.bytecode, folder, memory, reporter, options.jobs)
 
 
 def _check(

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MODIFIED = 1704067200
 """The time of every member in seconds, 2024-01-01T00:00:00Z: python-build-standalone's own."""
 
+LEVEL = 6
+"""zlib's own choice."""
 BLOCK = 512
 RECORD = 20 * BLOCK
 _CHUNK = 1 << 20
@@ -59,11 +61,17 @@ class TarballDigests(NamedTuple):
 
 
 def write_tarball(
-    destination: Path, items: Iterable[TarItem], *, reporter: Reporter
+    destination: Path,
+    items: Iterable[TarItem],
+    *,
+    reporter: Reporter,
+    level: int = LEVEL,
+    modified: int = MODIFIED,
 ) -> TarballDigests:
     """Write the members, sorted by path, to ``destination``; it appears only when it is complete.
 
-    Progress is counted in bytes of content. Raises :class:`ArchiveError` for a member that must
+    ``level`` is zlib's, ``modified`` the time of every member in seconds. Progress is counted in
+    bytes of content. Raises :class:`ArchiveError` for a member that must
     not be (absolute, twice, a link that leads out) and :class:`FileSystemError` when a file cannot
     be read or changes meanwhile, or when the destination cannot be written.
     """
@@ -76,9 +84,9 @@ def write_tarball(
             open(partial, "wb") as stream,
             reporter.progress(destination.name, sum(sizes)) as progress,
         ):
-            sink = GzipSink(stream)
+            sink = GzipSink(stream, level)
             for member, size in zip(members, sizes, strict=True):
-                _write_member(sink, member, size, progress)
+                _write_member(sink, member, size, modified, progress)
             sink.write(bytes(2 * BLOCK))
             sink.write(bytes(-sink.count % RECORD))
             digests = sink.finish()
@@ -95,10 +103,10 @@ def write_tarball(
 class GzipSink:
     """Compresses what it is given and hashes both sides of the compression."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, level: int = LEVEL) -> None:
         self.count = 0
         self._stream = stream
-        self._deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
         self._crc = 0
         self._size = 0
         self._inner = hashlib.sha256()
@@ -161,8 +169,10 @@ def _size(member: TarItem) -> int:
     return member.content.stat().st_size
 
 
-def _write_member(sink: GzipSink, member: TarItem, size: int, progress: Progress) -> None:
-    sink.write(_headers(member, size))
+def _write_member(
+    sink: GzipSink, member: TarItem, size: int, modified: int, progress: Progress
+) -> None:
+    sink.write(_headers(member, size, modified))
     written = 0
     for chunk in _chunks(member):
         written += len(chunk)
@@ -186,7 +196,7 @@ def _chunks(member: TarItem) -> Iterator[bytes]:
             yield chunk
 
 
-def _headers(member: TarItem, size: int) -> bytes:
+def _headers(member: TarItem, size: int, modified: int) -> bytes:
     name = _encoded(member.path)
     target = _encoded(member.target)
     split = _split(name) if name.isascii() else None
@@ -201,12 +211,13 @@ def _headers(member: TarItem, size: int) -> bytes:
         records[b"size"] = b"%d" % size
     mode = 0o777 if member.kind == "l" else member.mode
     kind = b"2" if member.kind == "l" else b"0"
-    header = _ustar(*split, mode, size if b"size" not in records else 0, kind, target)
+    shown = size if b"size" not in records else 0
+    header = _ustar(*split, mode, shown, modified, kind, target)
     if not records:
         return header
     body = _pax_records(records)
     label = (b"PaxHeaders/" + _shortened(name))[:100]
-    extended = _ustar(b"", label, 0o644, len(body), b"x", b"")
+    extended = _ustar(b"", label, 0o644, len(body), modified, b"x", b"")
     return extended + body + bytes(-len(body) % BLOCK) + header
 
 
@@ -248,14 +259,16 @@ def _pax_record(key: bytes, value: bytes) -> bytes:
     return b"%d %s=%s\n" % (length, key, value)
 
 
-def _ustar(prefix: bytes, name: bytes, mode: int, size: int, kind: bytes, target: bytes) -> bytes:
+def _ustar(
+    prefix: bytes, name: bytes, mode: int, size: int, modified: int, kind: bytes, target: bytes
+) -> bytes:
     fields = (
         name.ljust(100, b"\0"),
         b"%07o\0" % mode,
         b"%07o\0" % 0,
         b"%07o\0" % 0,
         b"%011o\0" % size,
-        b"%011o\0" % MODIFIED,
+        b"%011o\0" % modified,
         b" " * 8,
         kind,
         target.ljust(100, b"\0"),

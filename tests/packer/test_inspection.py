@@ -201,7 +201,7 @@ def test_graalpy_may_be_known_by_a_made_up_patch_version(tmp_path):
     given = BuildKey.parse("graalpy-3.11.0-linux-x86_64-gnu")
     found = inspect(path, key=given)
     assert found.key == given
-    assert any("GFTC" in note for note in found.notes)
+    assert found.notes == ()  # its licence is a warning when it is packed
     with pytest.raises(ArchiveError, match=r"the key says 3\.12, inside is 3\.11"):
         inspect(path, key=BuildKey.parse("graalpy-3.12.0-linux-x86_64-gnu"))
 

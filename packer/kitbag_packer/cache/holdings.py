@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kitbag_bundles.errors import file_system_error
 from kitbag_packer.cache.files import NEW, OURS
 from kitbag_packer.cache.locking import label_of
-from kitbag_packer.cache.memory import SUFFIX
+from kitbag_packer.cache.memory import BYTECODE_SUFFIX, SUFFIX
 from kitbag_packer.cache.partials import is_identity
 from kitbag_packer.cache.records import is_digest, read_record
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_INSPECTION = re.compile(rf"([0-9a-f]{{64}})-[0-9a-f]{{16}}{re.escape(SUFFIX)}")
+_SUFFIXES = "|".join(map(re.escape, (SUFFIX, BYTECODE_SUFFIX)))
+_INSPECTION = re.compile(rf"([0-9a-f]{{64}})-[0-9a-f]{{16}}({_SUFFIXES})")
 _LARGEST_STATE = 65536
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from kitbag_packer.findings import Inspection
 
 SUFFIX = ".inspection"
+BYTECODE_SUFFIX = ".bytecode"
+"""Of what :mod:`kitbag_packer.bytecode.memory` keeps in the same folder."""
 _LARGEST = 64 * 1024 * 1024
 _TEXTS = ("release", "flavor", "top", "tar_sha256")
 _NUMBERS = ("size", "crc32", "unpacked_size", "files", "longest_path")

@@ -20,6 +20,7 @@ VERBS = {
     "join": ("kitbag_packer.cli.join", "make one file of a bundle's volumes"),
     "convert": ("kitbag_packer.cli.convert", "write a bundle in another form"),
     **cli.VERBS,
+    "completion": ("kitbag_packer.cli.completion", "write a completion script for a shell"),
 }
 
 

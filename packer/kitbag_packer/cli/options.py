@@ -131,6 +131,11 @@ def chosen_settings(options: argparse.Namespace) -> DownloadSettings:
     )
 
 
+def chosen_jobs(options: argparse.Namespace) -> int:
+    """How many things to do at a time; 0 where nobody said."""
+    return _jobs(options.jobs) or 0
+
+
 def chosen_mirrors(options: argparse.Namespace) -> tuple[str, ...]:
     """The mirrors, best first."""
     given: list[str] = options.mirrors

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import UsageError
 from kitbag_installer.cli.options import REQUEST_HELP, add_output
-from kitbag_packer.cli.options import add_catalogs, add_downloads, add_flavor, add_targets
+from kitbag_packer.cli.options import (
+    add_catalogs,
+    add_downloads,
+    add_flavor,
+    add_targets,
+    chosen_jobs,
+)
 from kitbag_packer.cli.passwords import add_password
 
 if TYPE_CHECKING:
@@ -41,6 +47,7 @@ examples:
   kitbag pack 3.13 pypy3.11 --target linux-x86_64-gnu --target windows-x86_64 -o kit.kitbag
   kitbag pack '>=3.11,<3.13' --target all --limit-rate 200k -o wide.kitbag
   kitbag pack 3.13 --offline --catalog /media/stick/archives/ -o tools.kitbag
+  kitbag pack 3.13 --bytecode -o warm.kitbag
   kitbag pack -f kitbag.toml --locked
   kitbag pack --from cpython-3.13.5+20260101-x86_64-unknown-linux-gnu-install_only.tar.gz \\
               --from python3.12 -o tools.kitbag
@@ -135,6 +142,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the same tar, but no longer upstream's file",
     )
     made.add_argument(
+        "--bytecode",
+        action="store_true",
+        default=None,
+        help="compile the standard libraries now and bring the compiled files along, for every "
+        "build whose bytecode an interpreter at hand makes: one of the bundle's that runs here, or "
+        "one on PATH; PYC_INVALIDATION_MODE may be checked_hash (the default) or unchecked_hash",
+    )
+    made.add_argument(
+        "--no-bytecode",
+        dest="bytecode",
+        action="store_false",
+        help="bring none along, where a recipe says to",
+    )
+    made.add_argument(
         "--with-tests",
         action="store_true",
         help="take the test suite of an installed CPython along",
@@ -159,6 +180,7 @@ def run(options: argparse.Namespace, reporter: PackerReporter) -> int:
 
     _check(options)
     volume_size = _volume_size(options)
+    jobs = chosen_jobs(options)
     password = _password(options)
     said = options.requests or options.sources or options.recipe or options.locked
     if options.recipe or options.locked:
@@ -170,7 +192,7 @@ def run(options: argparse.Namespace, reporter: PackerReporter) -> int:
     packed = pack(
         order.sources,
         order.output,
-        replace(_in_volumes(order, volume_size), **_wrapping(options, password)),
+        replace(_in_volumes(order, volume_size), **_wrapping(options, password), jobs=jobs),
         reporter,
         choices=order.choices,
         supply=order.supply,
@@ -225,6 +247,23 @@ def _in_volumes(order: _Order, volume_size: int) -> PackOptions:
     return replace(order.options, volume_size=volume_size)
 
 
+def _bytecode(options: argparse.Namespace, *, recipe: bool = False) -> str:
+    """The mode of the compiled files to bring along; empty for none."""
+    wanted = recipe if options.bytecode is None else options.bytecode
+    if not wanted:
+        return ""
+    from kitbag_installer.bytecode.modes import CHECKED_HASH, TIMESTAMP, chosen_mode
+
+    mode, named = chosen_mode(os.environ)
+    if named and mode == TIMESTAMP:
+        raise UsageError(
+            "PYC_INVALIDATION_MODE=timestamp: compiled files of a bundle can't go by the time of "
+            "their sources, which is another one on every machine; set it to checked_hash or "
+            "unchecked_hash, or unset it"
+        )
+    return mode if named else CHECKED_HASH
+
+
 def _password(options: argparse.Namespace) -> str:
     """What encrypts the bundle; empty for not at all."""
     if not options.encrypt and options.password_file is None:
@@ -270,6 +309,7 @@ def _by_requests(options: argparse.Namespace, reporter: PackerReporter) -> _Orde
         directory=options.format == "dir",
         plain=options.plain,
         bootstrap=Bootstrap(recompress=options.recompress),
+        bytecode=_bytecode(options),
     )
     output = _output(options.output)
     requests = parse_requests(options.requests)
@@ -343,6 +383,7 @@ def _by_recipe(options: argparse.Namespace, reporter: PackerReporter) -> _Order:
         plain=options.plain,
         install=recipe.install,
         bootstrap=Bootstrap(targets=meant(recipe)),
+        bytecode=_bytecode(options, recipe=recipe.bytecode),
     )
     choices = _located(choices_of(lock), recipe, options, supply, reporter)
     return _Order(output, how, (), choices, supply)
@@ -409,6 +450,7 @@ def _by_conversation(options: argparse.Namespace, reporter: PackerReporter) -> _
         directory=answers.format == "dir",
         install=answers.install,
         bootstrap=_bootstrap(options, catalogs, answers.targets),
+        bytecode=_bytecode(options),
     )
     return _Order(Path(answers.output), how, (), answers.choices, supply)
 
@@ -435,6 +477,11 @@ def _render(packed: Packed, *, as_json: bool) -> None:
     write_line(f"Packed {count} into {place} ({human_size(packed.size)})")
     for build in builds:
         size, unpacked = human_size(build.payload.size), human_size(build.unpacked_size)
-        write_line(f" + {build.key} ({size}, {unpacked} unpacked)")
+        compiled = (
+            f", bytecode of {build.bytecode.files} files: {human_size(build.bytecode.size)}"
+            if build.bytecode
+            else ""
+        )
+        write_line(f" + {build.key} ({size}, {unpacked} unpacked{compiled})")
     if packed.sha256:
         write_line(f"sha256 {packed.sha256}")

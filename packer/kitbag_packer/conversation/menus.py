@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kitbag_bundles.implementations import implementation_named
 from kitbag_bundles.keys import IMPLEMENTATIONS, VARIANTS, BuildKey, Target, Version
 from kitbag_packer.conversation.asking import Option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-_NAMES = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalPy", "pyodide": "Pyodide"}
 _SHORT_VARIANTS = {"": "", "freethreaded": "t"}
 _VARIANT_NAMES = {
     "": "",
@@ -71,7 +71,7 @@ class Python:
     @property
     def anywhere(self) -> bool:
         """Whether it is for no machine in particular."""
-        return self.request.implementation == "pyodide"
+        return implementation_named(self.request.implementation).any_machine
 
     @property
     def names(self) -> frozenset[str]:
@@ -100,7 +100,9 @@ def pythons(keys: Iterable[BuildKey]) -> list[Python]:
         first = newest.get(minor) == version
         request = Wish(implementation, version.minor_text if first else str(version), variant)
         mark = ", prerelease" if version.prerelease else ""
-        title = f"{_NAMES[implementation]} {version}{_VARIANT_NAMES[variant]}{mark}"
+        title = (
+            f"{implementation_named(implementation).title} {version}{_VARIANT_NAMES[variant]}{mark}"
+        )
         rank = 3 if version.prerelease else 2 if not first else 1 if "debug" in variant else 0
         kind = VARIANTS.index(variant)
         # What is listed by minor version goes by variant, all the rest by version.

@@ -61,6 +61,8 @@ def differences(lock: Lock, recipe: Recipe) -> Iterator[str]:
         where = _called(target)
         yield f"{pins[0].key} is locked for {request!r} on {where}, which nothing asks for"
     yield from _starting(lock, recipe)
+    if lock.bytecode != recipe.bytecode:
+        yield f"[bundle] bytecode is {str(recipe.bytecode).lower()}, and was not when it was locked"
 
 
 def _starting(lock: Lock, recipe: Recipe) -> Iterator[str]:

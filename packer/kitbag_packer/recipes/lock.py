@@ -88,10 +88,17 @@ class Lock:
     """The digest of the ``kitbag.pyz`` that this version puts into a bundle."""
     needs_python: tuple[str, ...] = ()
     """Targets, sorted, that need a Python of their own: nothing was found to start with there."""
+    bytecode: bool = False
+    """Whether the bundle brings compiled files along."""
 
     @classmethod
     def of(
-        cls, pins: Iterable[Pin], catalogs: Iterable[CatalogPin], needs_python: Iterable[str] = ()
+        cls,
+        pins: Iterable[Pin],
+        catalogs: Iterable[CatalogPin],
+        needs_python: Iterable[str] = (),
+        *,
+        bytecode: bool = False,
     ) -> Lock:
         """A lock for this kitbag, of the catalogs that ``pins`` name."""
         ordered = tuple(sorted(pins, key=Pin.order))
@@ -99,7 +106,7 @@ class Lock:
         known = {each.sha256: each for each in catalogs if each.sha256 in used - {""}}
         named = tuple(sorted(known.values(), key=lambda each: (each.name, each.sha256)))
         bare = tuple(sorted(needs_python))
-        return cls(ordered, named, __version__, installer_digest(), bare)
+        return cls(ordered, named, __version__, installer_digest(), bare, bytecode)
 
 
 def installer_digest() -> str:
@@ -159,6 +166,7 @@ def render(lock: Lock) -> str:
         "kitbag": lock.kitbag,
         "installer-sha256": lock.installer_sha256,
         **({"needs-python": list(lock.needs_python)} if lock.needs_python else {}),
+        **({"bytecode": True} if lock.bytecode else {}),
         "catalog": [
             {"name": each.name, "sha256": each.sha256, "date": each.date} for each in lock.catalogs
         ],
@@ -194,6 +202,7 @@ def read_lock(path: Path) -> Lock:
         kitbag=table.get("kitbag", str),
         installer_sha256=table.digest("installer-sha256"),
         needs_python=_texts(table, "needs-python") if "needs-python" in document else (),
+        bytecode="bytecode" in document and table.get("bytecode", bool),
     )
 
 

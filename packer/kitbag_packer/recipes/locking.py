@@ -64,7 +64,7 @@ def make_lock(
         size, sha256 = measured[offer]
         found.append((want, _pin(offer, want, size, sha256, known.get(offer.catalog, ""))))
     told = [*(previous.catalogs if previous else ()), *_catalog_pins(catalogs, recipe)]
-    lock = Lock.of(_merge(found), told)
+    lock = Lock.of(_merge(found), told, bytecode=recipe.bytecode)
     if not recipe.bootstrap:
         return lock
     kept_pins = tuple(pin for pin in before.pins if pin.bootstrap) if before else ()
@@ -75,7 +75,8 @@ def make_lock(
         want = Want("", str(offer.key.target), "")
         pin = _pin(offer, want, *measured[offer], known.get(offer.catalog, ""))
         pins.append(replace(pin, requests=(), bootstrap=True))
-    return Lock.of([*lock.pins, *pins], told, [str(short.target) for short in plan.left])
+    bare = [str(short.target) for short in plan.left]
+    return Lock.of([*lock.pins, *pins], told, bare, bytecode=recipe.bytecode)
 
 
 def _bootstraps(

@@ -49,6 +49,8 @@ class Recipe:
     allow_unverified: bool = False
     bootstrap: bool = True
     """Whether a build is added where nothing else can start the bundle."""
+    bytecode: bool = False
+    """Whether the standard libraries are compiled when packing."""
     target_options: tuple[TargetOptions, ...] = ()
     install: InstallDefaults = field(default_factory=InstallDefaults)
     folder: Path = field(default=Path(), compare=False)
@@ -108,7 +110,7 @@ def render(recipe: Recipe) -> str:
     bundle["python"] = list(recipe.python)
     bundle["targets"] = list(recipe.targets)
     usual = Recipe(recipe.python, recipe.targets)
-    for name in ("flavor", "output", "catalogs", "allow_unverified", "bootstrap"):
+    for name in ("flavor", "output", "catalogs", "allow_unverified", "bootstrap", "bytecode"):
         value = getattr(recipe, name)
         if value != getattr(usual, name):
             shown = list(value) if isinstance(value, tuple) else value
@@ -135,6 +137,7 @@ def _from_table(document: dict[str, Any], folder: Path) -> Recipe:
         catalogs=tuple(bundle.get("catalogs", ())),
         allow_unverified=bundle.get("allow-unverified", False),
         bootstrap=bundle.get("bootstrap", True),
+        bytecode=bundle.get("bytecode", False),
         target_options=tuple(
             TargetOptions(target, tuple(table.get("python", ())), table.get("flavor"))
             for target, table in document.get("target", {}).items()

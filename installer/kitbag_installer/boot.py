@@ -30,8 +30,10 @@ def main(arguments: Sequence[str]) -> int:
     """
     bundle, scratch, base, *rest = arguments
     sys.argv = [bundle, *rest]
+    noted = False
     try:
         _end_on_signals()
+        noted = _note(scratch, base)
         from kitbag_installer.cli import main as run
 
         return run(rest, bundle=bundle)
@@ -39,14 +41,17 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write("kitbag: error: interrupted; nothing is left half done\n")
         return 130
     finally:
-        _remove(scratch, base)
+        _remove(scratch, base, noted=noted)
 
 
 def is_running(scratch: str) -> bool:
     """Whether somebody holds a scratch folder of a header open.
 
     Where no FIFO could be made, whether there is a process of the number in the folder's name.
+    Windows has neither, but does not let a folder be moved out of which a program runs.
     """
+    if not hasattr(os, "mkfifo"):
+        return False
     try:
         handle = os.open(os.path.join(scratch, "alive"), os.O_WRONLY | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -80,19 +85,39 @@ def _end_on_signals() -> None:
             signal.signal(number, stop)
 
 
-def _remove(scratch: str, base: str) -> None:
+def _note(scratch: str, base: str) -> bool:
+    """Let the root know which of its folders the header made; whether it did not know already."""
+    from kitbag_installer.footprint import note_header
+    from kitbag_installer.roots import Root
+
+    return note_header(Root(os.path.dirname(os.path.dirname(scratch))), base)
+
+
+def _remove(scratch: str, base: str, *, noted: bool) -> None:
     """Remove the folder, and those that were made for it and are empty again."""
     import shutil
 
+    from kitbag_installer import footprint
+    from kitbag_installer.roots import Root
+
+    root = Root(os.path.dirname(os.path.dirname(scratch)))
+    leaving = footprint.is_on_its_way_out(root)
+    if leaving:
+        # From the folder that is removed here.
+        from kitbag_installer import removal
     for name in _SIGNALS:
         number = getattr(signal, name, None)
         if number is not None:
             signal.signal(number, signal.SIG_IGN)
     shutil.rmtree(scratch, ignore_errors=True)
     place = os.path.dirname(scratch)
-    if os.path.exists(os.path.join(os.path.dirname(place), ".lock")):
-        # Others may rely on the folders from now on.
+    if os.path.exists(root.lock_file):
+        # Others may rely on the folders from now on; but an uninstall had to leave this one.
+        if leaving:
+            removal.finish_leaving(root)
         return
+    if noted:
+        footprint.forget_header(root)
     try:
         while len(place) > len(base):
             os.rmdir(place)

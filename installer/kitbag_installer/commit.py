@@ -1,8 +1,9 @@
 """Puts finished trees into place, and sweeps up what an interrupted run left.
 
 Every step that changes what a person sees is one rename. Where an old tree has to give way, both
-are exchanged in one system call (``renameat2`` with ``RENAME_EXCHANGE``, Linux 3.15); where the
-file system can't, a journal says what is going on, and the next run finishes it.
+are exchanged in one system call (``renameat2`` with ``RENAME_EXCHANGE``, Linux 3.15, or macOS's
+``renamex_np`` with ``RENAME_SWAP``); where the system or the file system can't, a journal says what
+is going on, and the next run finishes it.
 
 Names below ``<root>/.temp`` tell what they are: ``kitbag-stage-*`` a tree in the making,
 ``kitbag-trash-*`` a tree that is no longer wanted, ``kitbag-journal-*`` an exchange under way.
@@ -13,12 +14,12 @@ which holds no lock; see :mod:`kitbag_installer.boot`.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.keys import BuildKey
 from kitbag_installer.boot import BOOT_PREFIX, is_running
+from kitbag_installer.platforms import this_system
 from kitbag_installer.roots import SCRATCH_PREFIX
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
 _JOURNAL = f"{SCRATCH_PREFIX}journal-"
-_AT_FDCWD = -100
-_RENAME_EXCHANGE = 2
 
 
 def put_in_place(root: Root, key: BuildKey, tree: str) -> None:
@@ -44,8 +43,7 @@ def put_in_place(root: Root, key: BuildKey, tree: str) -> None:
     journal = _journal_path(root, key)
     staged = root.scratch("next")
     os.rename(tree, staged)
-    # The link is the journal: made in one call, it names the tree that is to become the install.
-    os.symlink(os.path.basename(staged), journal)
+    _write_journal(root, os.path.basename(staged), journal)
     _finish_exchange(root, key, journal)
 
 
@@ -105,6 +103,10 @@ def _sweep_boot(root: Root, scratch: str) -> bool:
         os.rename(scratch, trash)
     except FileNotFoundError:
         return False
+    except PermissionError:
+        if hasattr(os, "mkfifo"):
+            raise
+        return False
     if os.path.lexists(os.path.join(trash, "alive")) and is_running(trash):
         # It had made its FIFO and not yet opened it.
         os.rename(trash, scratch)
@@ -138,51 +140,47 @@ def _make_writable(function: object, path: str, _: object) -> None:
         os.chmod(path, 0o700)
         remove_tree(path)
     elif os.path.lexists(path):
+        if not this_system.MODES:
+            os.chmod(path, 0o600)
         os.unlink(path)
 
 
 def exchange(one: str, other: str) -> bool:
-    """Swap two paths in one step; ``False`` where the system can't."""
-    import ctypes
-
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        function = libc.renameat2
-    except (OSError, AttributeError, TypeError):
-        return False
-    done = function(
-        _AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), ctypes.c_uint(_RENAME_EXCHANGE)
-    )
-    if done == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-        return False
-    raise OSError(number, os.strerror(number), one, None, other)
+    """Swap two paths in one step; ``False`` where the system can't. Raises :class:`OSError`."""
+    return this_system.exchange(one, other)
 
 
 def flush(root: Root) -> None:
     """Bring everything written so far on the root's file system to the disk."""
-    import ctypes
-
-    handle = os.open(root.path, os.O_RDONLY)
-    try:
-        if ctypes.CDLL(None).syncfs(handle) != 0:
-            os.sync()
-    except AttributeError:
-        os.sync()
-    finally:
-        os.close(handle)
+    this_system.flush(root.path)
 
 
 def _journal_path(root: Root, key: BuildKey) -> str:
     return os.path.join(root.temp, f"{_JOURNAL}{key}")
 
 
+def _write_journal(root: Root, name: str, journal: str) -> None:
+    """Note the tree that is to become the install, in one step: a link, or a small file."""
+    with contextlib.suppress(OSError, NotImplementedError):
+        os.symlink(name, journal)
+        return
+    scratch = root.scratch("file")
+    with open(scratch, "x", encoding="ascii") as file:
+        file.write(name)
+    os.replace(scratch, journal)
+
+
+def _read_journal(journal: str) -> str:
+    if os.path.islink(journal):
+        return os.readlink(journal)
+    with open(journal, encoding="ascii") as file:
+        return file.read()
+
+
 def _finish_exchange(root: Root, key: BuildKey, journal: str) -> None:
     """Old tree to the trash, new tree into its place; each step may have been done already."""
     place = root.install_path(key)
-    staged = os.path.join(root.temp, os.readlink(journal))
+    staged = os.path.join(root.temp, _read_journal(journal))
     if os.path.lexists(staged):
         if os.path.lexists(place):
             os.rename(place, root.scratch("trash"))

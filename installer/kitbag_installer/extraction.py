@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from kitbag_bundles.contents import Entry
     from kitbag_installer.payloads import PayloadReader
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+# Windows would turn each LF into two bytes.
+_CREATE = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
 
 
 def extract_build(
@@ -44,15 +47,41 @@ def extract_build(
     return tree.kept
 
 
+def extract_files(
+    payload: PayloadReader,
+    entries: Sequence[Entry],
+    destination: str,
+    wanted: Collection[str],
+    keep: Collection[str] = (),
+) -> dict[str, bytes]:
+    """Unpack only the files ``wanted`` into ``destination``, where their folders are already.
+
+    None of them may be there. The whole archive is read and held against its digest and its list
+    all the same. Returns the bytes of the files named in ``keep``, which need not be wanted; raises
+    as :func:`extract_build` does.
+    """
+    tree = _Tree(destination, entries, payload.name, keep, frozenset(wanted))
+    tree.fill(payload, payload.top)
+    payload.check()
+    tree.check_complete()
+    return tree.kept
+
+
 class _Tree:
-    """The directory being filled."""
+    """The directory being filled; with all files of the list, or those ``wanted``."""
 
     def __init__(
-        self, path: str, entries: Sequence[Entry], name: str, keep: Collection[str]
+        self,
+        path: str,
+        entries: Sequence[Entry],
+        name: str,
+        keep: Collection[str],
+        wanted: Collection[str] | None = None,
     ) -> None:
         self._path = path
         self._name = name
         self._keep = frozenset(keep)
+        self._wanted = wanted
         self._entries = {entry.path: entry for entry in entries}
         self._seen: set[str] = set()
         self.kept: dict[str, bytes] = {}
@@ -60,6 +89,8 @@ class _Tree:
         umask = os.umask(0o077)
         os.umask(umask)
         self._umask = umask
+        if wanted is not None:
+            return
         self._make_directory(path, 0o755)
         for entry in entries:
             if entry.kind == "d":
@@ -98,21 +129,30 @@ class _Tree:
             raise self._bad(
                 f"{entry.path!r} has {member.size} bytes where the contents list says {entry.size}"
             )
+        written = self._wanted is None or entry.path in self._wanted
+        kept = entry.path in self._keep
+        if not (written or kept):
+            return
         digest = hashlib.sha256()
+        pieces: list[bytes] = []
         if entry.path in self._seen:
             # A repeated member must be the same; the first one is on disk already.
             for chunk in chunks:
                 digest.update(chunk)
-        else:
+        elif written:
             handle = os.open(f"{self._path}/{entry.path}", _CREATE, entry.mode)
             try:
-                pieces = self._write(handle, chunks, digest, entry.path in self._keep)
-                if entry.mode & self._umask:
+                pieces = self._write(handle, chunks, digest, kept)
+                if entry.mode & self._umask and hasattr(os, "fchmod"):
                     os.fchmod(handle, entry.mode)
             finally:
                 os.close(handle)
-            if entry.path in self._keep:
-                self.kept[entry.path] = b"".join(pieces)
+        else:
+            for chunk in chunks:
+                digest.update(chunk)
+                pieces.append(bytes(chunk))
+        if kept:
+            self.kept.setdefault(entry.path, b"".join(pieces))
         if digest.hexdigest() != entry.digest:
             raise DigestMismatch(
                 f"{self._name}: {entry.path!r} differs from the contents list; "
@@ -133,15 +173,20 @@ class _Tree:
 
     def finish(self) -> None:
         """Make the links, now that nothing more is written below them."""
+        self.check_complete()
         for path, entry in self._entries.items():
-            if entry.kind != "d" and path not in self._seen:
-                raise self._bad(f"{path!r} is in the contents list and not in the archive")
             if entry.kind == "l":
                 # Inside of the archive's top folder is not yet inside of the build.
                 check_link(path, entry.target, self._name)
                 os.symlink(entry.target, f"{self._path}/{path}")
             elif entry.kind == "h":
                 _hard_link(f"{self._path}/{entry.target}", f"{self._path}/{path}", entry.mode)
+
+    def check_complete(self) -> None:
+        """Raise :class:`ArchiveError` if the archive did not have all that the list has."""
+        for path, entry in self._entries.items():
+            if entry.kind != "d" and path not in self._seen:
+                raise self._bad(f"{path!r} is in the contents list and not in the archive")
 
     def _make_directory(self, path: str, mode: int) -> None:
         os.mkdir(path, mode)

@@ -6,10 +6,13 @@ where the next run sweeps; where the place is on another file system it is made 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
 from typing import TYPE_CHECKING
+
+from kitbag_installer.platforms import this_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +37,19 @@ def replace_file(root: Root, path: str, data: bytes, mode: int) -> None:
 def replace_link(root: Root, target: str, path: str) -> None:
     """Make ``path`` a symbolic link to ``target``; raises :class:`OSError`."""
     _replace(root, path, lambda scratch: os.symlink(target, scratch))
+
+
+def replace_directory_link(root: Root, target: str, path: str) -> None:
+    """Make ``path`` a link to the directory ``target``; raises :class:`OSError`.
+
+    In one step where the system can; else the old one goes before the new one comes, as uv has it.
+    """
+    if this_system.REPLACES_LINKS:
+        _replace(root, path, lambda scratch: this_system.make_directory_link(target, scratch))
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    this_system.make_directory_link(target, path)
 
 
 def remove_leftovers(folder: str) -> None:

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from kitbag_bundles.implementations import implementation_of
 from kitbag_bundles.keys import BuildKey, Target
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ _LEVEL_FLAGS = {
 
 
 _LONGEST_NAME = 4096
+_EMULATED = {
+    ("macos", "aarch64"): ("x86_64",),
+    ("windows", "x86_64"): ("x86",),
+    ("windows", "aarch64"): ("x86_64", "x86"),
+}
+"""What else a system runs, the best first: Rosetta's, WOW64's, and as uv has it."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +72,36 @@ class Host:
     def unfit(self, key: BuildKey) -> str:
         """Why a build of this key can't run here, as a clause; empty if it can."""
         target = key.target
-        if key.implementation == "pyodide":
+        if implementation_of(key).any_machine:
             return ""
         if target.os != self.os:
             return f"it is for {target.os}, this is {self.os}"
-        if target.cpu != self.arch:
+        if target.cpu not in (self.arch, *self.emulated):
             return f"it is for {target.cpu}, this is {self.arch}"
         if target.libc != self.libc:
             return f"it is for {target.libc}, this system's C library is {self.libc}"
-        if self.cpu_level and target.cpu_level > self.cpu_level:
-            return f"it needs x86-64-v{target.cpu_level}, this CPU has level {self.cpu_level}"
+        level = self.cpu_level if target.cpu == self.arch else 1
+        if level and target.cpu_level > level:
+            return f"it needs x86-64-v{target.cpu_level}, this CPU has level {level}"
         return ""
+
+    @property
+    def emulated(self) -> tuple[str, ...]:
+        """The other architectures whose programs run here, the best first."""
+        return _EMULATED.get((self.os, self.arch), ())
+
+    def liking(self, key: BuildKey) -> tuple[int, int]:
+        """How well a build that can run here suits; the greatest is the best."""
+        cpus = (self.arch, *self.emulated)
+        cpu = key.target.cpu
+        return (-cpus.index(cpu) if cpu in cpus else -len(cpus), key.target.cpu_level)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every target whose builds run here, as keys spell it, the best last."""
+        levels = [f"_v{level}" for level in range(2, self.cpu_level + 1)]
+        own = [self.arch, *(self.arch + level for level in levels if self.arch == "x86_64")]
+        return tuple(f"{self.os}-{arch}-{self.libc}" for arch in (*self.emulated[::-1], *own))
 
     def lacks(self, build: Build) -> str:
         """What ``build`` needs of the system and does not find, as a clause; empty if nothing."""
@@ -97,6 +123,13 @@ class Host:
         needed = build.needs.os
         if needed and self.os_version and _numbers(needed) > _numbers(self.os_version):
             found["os-version"] = f"it needs {self.os} {needed}, this is {self.os_version}"
+        program = implementation_of(build.key).program
+        if program is not None:
+            from kitbag_installer.preflight.programs import lacking
+
+            clause = lacking(program)
+            if clause:
+                found[program.name] = clause
         return found
 
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import functools
+import dataclasses
 import os
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import DoesNotFit, FileSystemError, KitbagError, file_system_error
-from kitbag_installer import commit, launcher, links
+from kitbag_bundles.errors import FileSystemError, KitbagError, file_system_error
+from kitbag_installer import commit, launcher, links, pins, removal
+from kitbag_installer.bytecode.modes import UNASKED, BytecodeOptions
+from kitbag_installer.elsewhere import check_seen_as, whose
 from kitbag_installer.locks import locked
-from kitbag_installer.preflight.plans import is_there, plan_install
+from kitbag_installer.preflight.actions import DONE, IDLE, action_for, is_there
+from kitbag_installer.preflight.plans import plan_install
 from kitbag_installer.preflight.points import refuse
 from kitbag_installer.preflight.probing import probe
-from kitbag_installer.staging import StagingOptions, stage_build
-from kitbag_installer.workers import run_side_by_side
+from kitbag_installer.staging import StagingOptions
+from kitbag_installer.stagings import stage_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from kitbag_bundles.manifest import Build
     from kitbag_bundles.reporting import Reporter
     from kitbag_bundles.requests import Request
+    from kitbag_installer.bytecode.compiling import Compiled
     from kitbag_installer.hosts import Host
+    from kitbag_installer.preflight.plans import Plan
     from kitbag_installer.roots import Root
 
 
@@ -43,16 +47,35 @@ class InstallOptions:
     externally_managed: bool = True
     durable: bool = False
     jobs: int = 1
+    upgrade: bool = False
+    """Bring lines that are there up to date: see :mod:`kitbag_installer.upgrading`."""
+    prune: bool = False
+    """Remove older patches of what was brought up to date."""
+    foreign: bool = False
+    """Install what is for another kind of machine too: untested, and without links."""
+    seen_as: str = ""
+    """The path that the root has on the machine that will use it; empty for the one it has here."""
+    bytecode: BytecodeOptions = UNASKED
 
 
 @dataclass
 class BuildResult:
-    """What happened to one build: ``installed``, ``reinstalled``, ``present`` or ``failed``."""
+    """What happened to one build.
+
+    ``action`` is ``installed``, ``reinstalled``, ``upgraded`` (a newer release of the same
+    version), ``present``, ``newer-present`` (an upgrade that would be a step back) or ``failed``.
+    """
 
     build: Build
     action: str
     path: str
     rewritten: int = 0
+    elsewhere: str = ""
+    """What it is for, if not for use here: ``for windows-x86_64``; such a one gets no links."""
+    bytecode: Compiled | None = None
+    """What was compiled; ``None`` where nothing was to be."""
+    old_release: str = ""
+    """Of what was upgraded, the release that had to give way."""
     error: KitbagError | None = None
 
 
@@ -66,11 +89,21 @@ class InstallResult:
     bin_links: dict[str, str] = field(default_factory=dict)
     refused_names: tuple[str, ...] = ()
     command: str = ""
+    pruned: tuple[BuildKey, ...] = ()
+    """Older patches that were removed."""
+    turned_links: dict[str, str] = field(default_factory=dict)
+    """Minor-version links that led to another build before, each with that."""
 
     @property
     def failures(self) -> list[BuildResult]:
         """The builds that could not be installed."""
         return [result for result in self.builds if result.error is not None]
+
+    @property
+    def there(self) -> list[BuildResult]:
+        """Those that are in the root now, whether this install put them there or not."""
+        sound = [result for result in self.builds if result.error is None]
+        return [r for r in sound if r.action != "newer-present" or is_there(self.root, r.build.key)]
 
 
 def install_builds(
@@ -83,29 +116,47 @@ def install_builds(
 ) -> InstallResult:
     """Install what ``requests`` name, or everything that fits ``host``.
 
-    A build that is there already is left alone, unless ``options.reinstall``. One that fails does
-    not stop the others; its error is in the result. Raises :class:`NoMatch`, :class:`DoesNotFit`
-    (with every point at once), :class:`LockTimeout` and :class:`FileSystemError` before anything is
-    written, and :class:`IntegrityError` for a damaged ``kitbag.pyz``.
+    A build that is there already is left alone, unless ``options.reinstall``, or
+    ``options.upgrade`` and it is an older release. One that fails does not stop the others; its
+    error is in the result. Raises :class:`NoMatch`, :class:`DoesNotFit` (with every point at once),
+    :class:`LockTimeout` and :class:`FileSystemError` before anything is written, and
+    :class:`IntegrityError` for a damaged ``kitbag.pyz``.
     """
-    if sys.platform == "win32":
-        raise DoesNotFit(
-            "kitbag can't install on Windows yet; unpack the archive of the build with 'tar -xf'"
-        )
     pyz = bundle.installer()
     plan = plan_install(
-        bundle, root, requests, host, reinstall=options.reinstall, bin_dir=options.bin_dir
+        bundle,
+        root,
+        requests,
+        host,
+        reinstall=options.reinstall,
+        bin_dir=options.bin_dir,
+        upgrade=options.upgrade,
+        foreign=options.foreign,
+        bytecode=options.bytecode.compile is not False,
     )
+    if options.seen_as:
+        keys = [build.key for build in plan.builds]
+        seen_as = check_seen_as(options.seen_as, keys)
+        options = dataclasses.replace(options, seen_as="" if seen_as == root.path else seen_as)
     refuse(plan.points, root.path, force=options.force, reporter=reporter)
     root.prepare()
     with locked(root, reporter):
         try:
-            with commit.swept(root):
+            with removal.untouched_on_failure(root), commit.swept(root):
                 links.prune_links(root)
-                results = _install_missing(bundle, plan.builds, root, options, reporter)
+                pins.warn_of_damage(root, reporter)
+                results = _install_missing(bundle, plan, requests, options, reporter)
+                for result in results:
+                    result.elsewhere = whose(root, result.build.key, host)
                 done = InstallResult(root, results)
                 if any(result.error is None for result in results):
                     _connect(done, pyz, options)
+                else:
+                    removal.leave_after_last(root)
+                if options.prune:
+                    _prune(done, reporter)
+                if options.bytecode.compile:
+                    _compile_present(done, requests, host, options, reporter)
         except OSError as error:
             raise file_system_error(error, root.path) from None
     return done
@@ -113,27 +164,34 @@ def install_builds(
 
 def _install_missing(
     bundle: Bundle,
-    builds: Sequence[Build],
-    root: Root,
+    plan: Plan,
+    requests: Sequence[Request],
     options: InstallOptions,
     reporter: Reporter,
 ) -> list[BuildResult]:
+    builds, root = plan.builds, plan.root
     results = {}
     missing = []
     for build in builds:
-        place = root.install_path(build.key)
-        there = is_there(root, build.key)
-        if there and not options.reinstall:
-            results[build.key] = BuildResult(build, "present", place)
+        action = action_for(
+            root, build, requests, reinstall=options.reinstall, upgrade=options.upgrade
+        )
+        if action in IDLE:
+            results[build.key] = BuildResult(build, action, root.install_path(build.key))
         else:
-            missing.append((build, "reinstalled" if there else "installed"))
+            missing.append((build, DONE[action]))
     for build, _ in missing:
         _check_place(root.install_path(build.key))
     if missing:
         matters = any(build.case_collisions for build, _ in missing)
-        points = probe(root, case_matters=matters)
+        linked = any(build.key.target.os != "windows" for build, _ in missing)
+        points = probe(root, case_matters=matters, links_matter=linked)
         refuse(points, root.path, force=options.force, reporter=reporter)
-    staged = _stage_all(bundle, [build for build, _ in missing], root, options, reporter)
+    staging = StagingOptions(
+        options.externally_managed, options.seen_as, plan.foreign, options.bytecode, options.jobs
+    )
+    fresh = [build for build, _ in missing]
+    staged = stage_all(bundle, fresh, root, staging, reporter)
     if options.durable and missing:
         commit.flush(root)
     for (build, action), (tree, outcome) in zip(missing, staged):
@@ -142,7 +200,13 @@ def _install_missing(
         if isinstance(outcome, KitbagError):
             result.action, result.error = "failed", outcome
         else:
-            result.rewritten = outcome
+            result.rewritten, result.bytecode = len(outcome.staged.changed), outcome.bytecode
+            for note in outcome.staged.notes:
+                reporter.warn(f"{build.key}: {note}")
+            if action == "upgraded":
+                from kitbag_installer.releases import installed_release
+
+                result.old_release = installed_release(place)
             commit.put_in_place(root, build.key, tree)
         results[build.key] = result
     return [results[build.key] for build in builds]
@@ -150,47 +214,20 @@ def _install_missing(
 
 def _check_place(place: str) -> None:
     """Other people's files are never replaced, even where nobody would look for one."""
-    if os.path.lexists(place) and not os.path.isdir(place):
+    if os.path.lexists(place) and (os.path.islink(place) or not os.path.isdir(place)):
         raise FileSystemError(
             f"{place}: something is there that is no build; move it away, then try again"
         )
 
 
-def _stage_all(
-    bundle: Bundle,
-    builds: Sequence[Build],
-    root: Root,
-    options: InstallOptions,
-    reporter: Reporter,
-) -> list[tuple[str, int | KitbagError]]:
-    if not builds:
-        return []
-    trees = [root.scratch("stage") for _ in builds]
-    staging = StagingOptions(externally_managed=options.externally_managed)
-    total = sum(build.payload.size for build in builds)
-    label = str(builds[0].key) if len(builds) == 1 else f"{len(builds)} builds"
-    try:
-        with reporter.progress(f"installing {label}", total) as progress:
-            tasks = [
-                functools.partial(stage_build, bundle, build, root, tree, staging)
-                for build, tree in zip(builds, trees)
-            ]
-            outcomes = run_side_by_side(tasks, options.jobs, progress)
-    except BaseException:
-        # The workers are gone by now, whatever they were doing.
-        for tree in trees:
-            commit.remove_tree(tree)
-        raise
-    return list(zip(trees, outcomes))
-
-
 def _connect(done: InstallResult, pyz: bytes, options: InstallOptions) -> None:
     """Everything outside of the trees: links, names, kitbag itself. Repeating it does no harm."""
     root = done.root
-    keys: list[BuildKey] = [result.build.key for result in done.builds if result.error is None]
+    keys = [result.build.key for result in done.there if not result.elsewhere]
+    done.turned_links = links.turned_links(root, links.minor_links(root))
     done.minor_links = links.link_minor_versions(root)
     launcher.leave_kitbag(root, pyz)
-    if not options.bin_dir:
+    if not options.bin_dir or (done.there and not keys):
         return
     made = links.link_commands(
         root, keys, options.bin_dir, default=options.default, force=options.force
@@ -201,6 +238,40 @@ def _connect(done: InstallResult, pyz: bytes, options: InstallOptions) -> None:
     if not done.command:
         refused.append(os.path.join(options.bin_dir, launcher.COMMAND))
     done.refused_names = tuple(refused)
+
+
+def _prune(done: InstallResult, reporter: Reporter) -> None:
+    from kitbag_installer.upgrading import prune
+
+    wanted = {result.build.key: "" for result in done.there}
+    tested = [result.build.key for result in done.there if result.action not in IDLE]
+    done.pruned = prune(done.root, wanted, tested, reporter)
+
+
+def _compile_present(
+    done: InstallResult,
+    requests: Sequence[Request],
+    host: Host,
+    options: InstallOptions,
+    reporter: Reporter,
+) -> None:
+    """Compile what is stale in the builds that were there already."""
+    from kitbag_installer.bytecode.inplace import compile_in_place
+    from kitbag_installer.bytecode.sources import why_not_compiled
+    from kitbag_installer.bytecode.tasks import warn_of_skipped
+
+    reasons = {result.build.key: why_not_compiled(result.build.key, host) for result in done.there}
+    warn_of_skipped({key: why for key, why in reasons.items() if why}, requests, reporter)
+    present = [
+        result for result in done.there if result.action in IDLE and not reasons[result.build.key]
+    ]
+    keys = [result.build.key for result in present]
+    outcomes = compile_in_place(done.root, keys, options.bytecode, options.jobs, reporter)
+    for result, outcome in zip(present, outcomes):
+        if isinstance(outcome, KitbagError):
+            result.action, result.error = "failed", outcome
+        else:
+            result.bytecode = outcome
 
 
 def is_foreign(result: BuildResult) -> bool:

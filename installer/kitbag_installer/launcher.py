@@ -1,7 +1,7 @@
 """Leaves kitbag itself behind: ``<root>/.kitbag/kitbag.pyz`` and a ``kitbag`` command.
 
-So the verbs that look after installs work when the stick is gone. The command is a small shell
-script that runs the file with whichever installed CPython is there.
+So the verbs that look after installs work when the stick is gone. The command is a small script
+that runs the file with whichever installed CPython is there.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import io
 import os
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from kitbag_installer.files import replace_file
-from kitbag_installer.trampolines import MARK
+from kitbag_installer.footprint import make_folders
+from kitbag_installer.hosts import this_host
+from kitbag_installer.platforms import MARK, this_system
 
 if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
 PYZ = "kitbag.pyz"
-COMMAND = "kitbag"
+COMMAND = "kitbag" + this_system.COMMAND_SUFFIX
 _VERSION_FILE = "kitbag_bundles/__init__.py"
 
 
@@ -38,16 +39,25 @@ def leave_kitbag(root: Root, pyz: bytes) -> bool:
     return True
 
 
+def keeps_kitbag(root: Root) -> bool:
+    """Whether a kitbag is in the root that can be read."""
+    try:
+        with open(os.path.join(root.own, PYZ), "rb") as file:
+            return bool(_version(file.read()))
+    except OSError:
+        return False
+
+
 def write_command(root: Root, bin_dir: str, *, force: bool) -> str:
     """Write the ``kitbag`` command; returns its path, or ``""`` if another file has the name."""
     path = os.path.join(bin_dir, COMMAND)
-    text = _script(root).encode("utf-8", "surrogateescape")
+    text = _script(root)
     present = _content(path)
     if present == text:
         return path
     if not force and not may_write_command(path):
         return ""
-    os.makedirs(bin_dir, exist_ok=True)
+    make_folders(root, bin_dir)
     replace_file(root, path, text, 0o755)
     return path
 
@@ -61,33 +71,25 @@ def may_write_command(path: str) -> bool:
 def remove_command(root: Root, bin_dir: str) -> bool:
     """Remove the ``kitbag`` command if it is this root's."""
     path = os.path.join(bin_dir, COMMAND)
-    if _content(path) != _script(root).encode("utf-8", "surrogateescape"):
+    if not _is_of(root, _content(path)):
         return False
     os.unlink(path)
     return True
 
 
-def _script(root: Root) -> str:
-    """The newest CPython comes last in the list, as far as a shell's sorting goes."""
-    return f"""\
-#!/bin/sh
-{MARK}
-root={shlex.quote(root.path)}
-python=
-for found in "$root"/cpython-3.9.*/bin/python3 "$root"/cpython-3.[1-9][0-9].*/bin/python3; do
-    [ -x "$found" ] && python=$found
-done
-if [ ! -d "$root" ]; then
-    echo "kitbag: $root is gone; if it was moved to NEW, mend it with" >&2
-    echo "  NEW/cpython-3.*/bin/python3 NEW/.kitbag/kitbag.pyz relocate" >&2
-    exit 5
-fi
-if [ -z "$python" ]; then
-    echo "kitbag: no CPython 3.9 or newer is installed in $root; use the bundle instead" >&2
-    exit 5
-fi
-exec "$python" -I -S -B "$root/.kitbag/kitbag.pyz" "$@"
-"""
+def is_command_of(root: Root, path: str) -> bool:
+    """Whether the file at ``path`` is a ``kitbag`` command of this root."""
+    return _is_of(root, _content(path))
+
+
+def _script(root: Root) -> bytes:
+    """Only what runs here counts: a root may hold builds for other machines too."""
+    return this_system.kitbag_script(root.path, MARK, this_host().targets)
+
+
+def _is_of(root: Root, content: bytes | None) -> bool:
+    """Whether a command is this root's, whatever kitbag and whichever machine wrote it."""
+    return content is not None and content.splitlines()[:4] == _script(root).splitlines()[:4]
 
 
 def _content(path: str) -> bytes | None:

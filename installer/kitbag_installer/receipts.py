@@ -6,29 +6,43 @@
   every file that is not as the archive has it;
 - ``contents.tsv``: the build's contents list, the pristine state;
 - ``originals.json.gz``: the pristine text of every rewritten file, by path, so that a tree can be
-  rewritten again after a move.
+  rewritten again after a move;
+- ``bytecode.tsv``, where kitbag compiled something or brought it along: a line for each file,
+  ``<sha256> TAB <path>``, in bytewise order, paths spelled as in the contents list.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.contents import parse as parse_contents
-from kitbag_bundles.errors import IntegrityError
+from kitbag_bundles.contents import path_bytes, read_path, spell_path
+from kitbag_bundles.errors import IntegrityError, UnsupportedFormat
 from kitbag_bundles.keys import BuildKey
+from kitbag_installer.files import replace_file
 from kitbag_installer.roots import RECEIPT_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kitbag_bundles.contents import Entry
+    from kitbag_installer.roots import Root
 
 FORMAT = 1
 RECEIPT = "receipt.json"
 CONTENTS = "contents.tsv"
 ORIGINALS = "originals.json.gz"
+BYTECODE = "bytecode.tsv"
+
+
+_LATER = ("bytecode_sha256", "foreign")
+"""What receipts of the first kitbag do not have."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,9 @@ class Receipt:
     each rewritten file to its sha256 now, ``added`` those of files that the archive does not have;
     ``added_links`` maps links to their targets. ``bundle`` names the bundle: ``name``, ``version``,
     the ``kitbag`` that made it and ``digest`` (that of its comment, empty for the directory form).
-    ``source`` is the archive: ``member``, ``sha256``, ``url``.
+    ``source`` is the archive: ``member``, ``sha256``, ``url``. ``bytecode_sha256`` is the digest of
+    ``bytecode.tsv``, empty where there is none. ``foreign`` is a build that was installed for
+    another machine: its ``home`` is the path it has there.
     """
 
     key: BuildKey
@@ -54,24 +70,57 @@ class Receipt:
     changed: Mapping[str, str]
     added: Mapping[str, str]
     added_links: Mapping[str, str]
+    bytecode_sha256: str = ""
+    foreign: bool = False
 
 
-def write_receipt(tree: str, receipt: Receipt, contents: bytes, originals: bytes) -> None:
-    """Write the three files into ``tree``, which must not have a receipt yet."""
-    import json
-
+def write_receipt(
+    tree: str, receipt: Receipt, contents: bytes, originals: bytes, bytecode: bytes = b""
+) -> None:
+    """Write the files into ``tree``, which must not have a receipt yet."""
     folder = os.path.join(tree, RECEIPT_DIR)
     os.mkdir(folder, 0o755)
-    table = {name.replace("_", "-"): value for name, value in vars(receipt).items()}
-    table["key"] = str(receipt.key)
-    text = json.dumps({"format": FORMAT, **table}, indent=1, sort_keys=True) + "\n"
     for name, data in (
         (CONTENTS, contents),
         (ORIGINALS, originals),
-        (RECEIPT, text.encode("ascii")),
+        *([(BYTECODE, bytecode)] if bytecode else []),
+        (RECEIPT, _text(receipt)),
     ):
         with open(os.path.join(folder, name), "xb") as file:
             file.write(data)
+
+
+def keep_bytecode(root: Root, tree: str, digests: Mapping[str, str]) -> None:
+    """Let the receipt of ``tree`` have ``digests`` for its compiled files; raises :class:`OSError`.
+
+    It is right at any moment: it has none while their list changes.
+    """
+    receipt = read_receipt(tree)
+    data = pack_bytecode(digests)
+    sha256 = hashlib.sha256(data).hexdigest() if data else ""
+    if sha256 == receipt.bytecode_sha256:
+        return
+    folder = os.path.join(tree, RECEIPT_DIR)
+    list_path, path = os.path.join(folder, BYTECODE), os.path.join(folder, RECEIPT)
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if receipt.bytecode_sha256:
+        forgetful = dataclasses.replace(receipt, bytecode_sha256="")
+        replace_file(root, path, _text(forgetful), mode)
+    if data:
+        replace_file(root, list_path, data, mode)
+        replace_file(root, path, _text(dataclasses.replace(receipt, bytecode_sha256=sha256)), mode)
+        return
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(list_path)
+
+
+def _text(receipt: Receipt) -> bytes:
+    import json
+
+    table = {name.replace("_", "-"): value for name, value in vars(receipt).items()}
+    table["key"] = str(receipt.key)
+    text = json.dumps({"format": FORMAT, **table}, indent=1, sort_keys=True) + "\n"
+    return text.encode("ascii")
 
 
 def has_receipt(tree: str) -> bool:
@@ -88,9 +137,11 @@ def read_receipt(tree: str) -> Receipt:
         with open(path, encoding="ascii") as file:
             table = json.load(file)
         if table["format"] > FORMAT:
-            raise IntegrityError(f"{path}: written by a newer kitbag; use that one")
+            raise UnsupportedFormat(f"{path}: written by a newer kitbag; use that one")
         fields: dict[str, Any] = {
-            name: table[name.replace("_", "-")] for name in Receipt.__dataclass_fields__
+            name: table[name.replace("_", "-")]
+            for name in Receipt.__dataclass_fields__
+            if name.replace("_", "-") in table or name not in _LATER
         }
         for name, value in fields.items():
             if not _is_text_or_texts(name, value):
@@ -101,12 +152,13 @@ def read_receipt(tree: str) -> Receipt:
         return Receipt(**{**fields, "key": key})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"{path}: the receipt can't be read ({error!r}); "
-            "install the build again with --reinstall"
+            f"{path}: the receipt can't be read ({error!r}); mend it with 'kitbag repair BUNDLE'"
         ) from None
 
 
 def _is_text_or_texts(name: str, value: object) -> bool:
+    if name == "foreign":
+        return isinstance(value, bool)
     if name not in ("bundle", "source", "changed", "added", "added_links"):
         return isinstance(value, str)
     return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
@@ -120,14 +172,46 @@ def read_contents(tree: str, receipt: Receipt) -> tuple[Entry, ...]:
 
 def read_originals(tree: str, receipt: Receipt) -> dict[str, bytes]:
     """The pristine bytes of the rewritten files; raises :class:`IntegrityError`."""
+    path = os.path.join(tree, RECEIPT_DIR, ORIGINALS)
+    return unpack_originals(_checked(path, receipt.originals_sha256))
+
+
+def unpack_originals(data: bytes) -> dict[str, bytes]:
+    """Read ``originals.json.gz``; raises :class:`ValueError` for what it can't be."""
     import json
     import zlib
 
-    path = os.path.join(tree, RECEIPT_DIR, ORIGINALS)
-    data = zlib.decompress(_checked(path, receipt.originals_sha256), 31)
-    return {
-        name: text.encode("utf-8", "surrogateescape") for name, text in json.loads(data).items()
-    }
+    try:
+        texts = json.loads(zlib.decompress(data, 31))
+        return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
+    except (zlib.error, AttributeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def read_bytecode(tree: str, receipt: Receipt) -> dict[str, str]:
+    """The digests of the compiled files that kitbag made, by path; raises :class:`IntegrityError`.
+
+    Empty where it made none.
+    """
+    if not receipt.bytecode_sha256:
+        return {}
+    data = _checked(os.path.join(tree, RECEIPT_DIR, BYTECODE), receipt.bytecode_sha256)
+    return parse_bytecode(data)
+
+
+def parse_bytecode(data: bytes) -> dict[str, str]:
+    """Read ``bytecode.tsv``; raises :class:`ValueError` for what it can't be."""
+    lines = data.decode("utf-8").split("\n")[:-1]
+    pairs = (line.partition("\t") for line in lines)
+    return {read_path(path) if "\\" in path else path: digest for digest, _, path in pairs}
+
+
+def pack_bytecode(digests: Mapping[str, str]) -> bytes:
+    """The bytes of ``bytecode.tsv``; empty for no files, which means that there is none."""
+    lines = sorted((path_bytes(path), path, digest) for path, digest in digests.items())
+    return b"".join(
+        digest.encode("ascii") + b"\t" + spell_path(path) + b"\n" for _, path, digest in lines
+    )
 
 
 def pack_originals(originals: Mapping[str, bytes]) -> bytes:
@@ -142,17 +226,15 @@ def pack_originals(originals: Mapping[str, bytes]) -> bytes:
 
 
 def _checked(path: str, sha256: str) -> bytes:
-    import hashlib
-
     try:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
         raise IntegrityError(
-            f"{path}: can't be read ({error.strerror}); install the build again with --reinstall"
+            f"{path}: can't be read ({error.strerror}); mend it with 'kitbag repair BUNDLE'"
         ) from None
     if hashlib.sha256(data).hexdigest() != sha256:
         raise IntegrityError(
-            f"{path}: differs from its receipt; install the build again with --reinstall"
+            f"{path}: differs from its receipt; mend it with 'kitbag repair BUNDLE'"
         )
     return data

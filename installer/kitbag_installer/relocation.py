@@ -1,8 +1,8 @@
 """Rewrites installed builds after their root was moved, any number of times.
 
-A new tree is made beside the old one from hard links, with the rewritten files made anew from
-their pristine originals; then both are exchanged in one step. So a build is never half relocated,
-and what a person added to it (packages, scripts) comes along.
+A new tree is made beside the old one, with the rewritten files made anew from their pristine
+originals; then both are exchanged in one step. So a build is never half relocated, and what a
+person added to it (packages, scripts) comes along.
 """
 
 from __future__ import annotations
@@ -10,22 +10,25 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
-import shutil
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import IntegrityError, file_system_error
 from kitbag_bundles.layout import standard_library
 from kitbag_installer import commit, launcher, links
+from kitbag_installer.hosts import this_host
 from kitbag_installer.locks import locked
 from kitbag_installer.receipts import (
     CONTENTS,
     ORIGINALS,
     has_receipt,
+    pack_bytecode,
+    read_bytecode,
     read_contents,
     read_originals,
     read_receipt,
     write_receipt,
 )
+from kitbag_installer.remaking import read_file, remade
 from kitbag_installer.rewriting import check_home, rewrite_tree
 from kitbag_installer.rewriting.moved_scripts import relocate_script
 from kitbag_installer.rewriting.record import rewrite as rewrite_record
@@ -34,12 +37,13 @@ from kitbag_installer.selection import matching_keys
 from kitbag_installer.smoke import smoke_test
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Sequence
+    from collections.abc import Container, Iterable, Iterator, Sequence
 
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.reporting import Reporter
     from kitbag_bundles.requests import Request
     from kitbag_installer.receipts import Receipt
+    from kitbag_installer.remaking import NewTree
     from kitbag_installer.roots import Root
 
 
@@ -74,7 +78,7 @@ def relocate_builds(
                 ours = [key for key in keys if key not in foreign]
                 # Links first: only a receipt that is not yet rewritten knows the old place.
                 turned = _turn_links(root, ours)
-                done = [_relocate(root, key) for key in ours]
+                done = [_relocate(root, key, named=bool(requests)) for key in ours]
                 links.link_minor_versions(root)
                 for bin_dir in links.remembered_bin_dirs(root):
                     launcher.write_command(root, bin_dir, force=False)
@@ -85,32 +89,29 @@ def relocate_builds(
 
 def _turn_links(root: Root, keys: Sequence[BuildKey]) -> list[str]:
     """Let the links that lead to where the builds were lead to where they are."""
-    homes = [read_receipt(root.install_path(key)).home for key in keys]
+    receipts = [read_receipt(root.install_path(key)) for key in keys]
+    homes = [receipt.home for receipt in receipts if not receipt.foreign]
     turned: list[str] = []
     for old_root in sorted({os.path.dirname(home) for home in homes} - {root.path}):
         turned += links.retarget_links(root, old_root)
     return turned
 
 
-def _relocate(root: Root, key: BuildKey) -> Relocated:
+def _relocate(root: Root, key: BuildKey, *, named: bool) -> Relocated:
     place = root.install_path(key)
     receipt = read_receipt(place)
-    if receipt.home == place:
-        return Relocated(key, place, place, 0)
-    tree = root.scratch("stage")
-    try:
-        rewritten = _remake(root, key, receipt, place, tree)
-        smoke_test(key, tree)
-    except BaseException:
-        commit.remove_tree(tree)
-        raise
-    commit.put_in_place(root, key, tree)
+    if receipt.home == place or (receipt.foreign and not named):
+        # One for another machine has there the path that it was rewritten for.
+        return Relocated(key, receipt.home, receipt.home, 0)
+    with remade(root, key) as tree:
+        rewritten = _remake(key, receipt, tree)
     return Relocated(key, receipt.home, place, rewritten)
 
 
-def _remake(root: Root, key: BuildKey, receipt: Receipt, place: str, tree: str) -> int:
-    """Make ``tree`` from ``place``: the same, but for the files that name the place."""
-    contents = _read(os.path.join(place, RECEIPT_DIR, CONTENTS))
+def _remake(key: BuildKey, receipt: Receipt, tree: NewTree) -> int:
+    """Fill ``tree`` from the old one: the same, but for the files that name the place."""
+    place = tree.old
+    contents = read_file(os.path.join(place, RECEIPT_DIR, CONTENTS))
     entries = read_contents(place, receipt)
     originals = read_originals(place, receipt)
     pristine = {entry.path: entry.digest for entry in entries if entry.kind == "f"}
@@ -125,17 +126,41 @@ def _remake(root: Root, key: BuildKey, receipt: Receipt, place: str, tree: str) 
     for entry in entries:
         if entry.kind == "h" and entry.target in replaced and entry.path not in edited:
             replaced[entry.path] = replaced[entry.target]
-    _clone(place, tree, skip={os.path.join(place, RECEIPT_DIR)})
+    tree.clone(skip={RECEIPT_DIR})
     for path, content in replaced.items():
-        _write_anew(place, tree, path, content)
-    _move_other_scripts(key, place, tree, receipt.home, replaced)
+        tree.write(path, content)
+    _move_other_scripts(key, tree, receipt.home, replaced)
     changed = dict(receipt.changed)
     changed.update({path: hashlib.sha256(data).hexdigest() for path, data in replaced.items()})
-    new = dataclasses.replace(receipt, home=place, changed=changed)
+    unfit = bool(this_host().unfit(key))
+    if not unfit:
+        smoke_test(key, tree.path)
+    bytecode = _renewed_bytecode(key, tree, receipt, () if unfit else replaced)
+    new = dataclasses.replace(
+        receipt,
+        home=place,
+        changed=changed,
+        foreign=receipt.foreign and unfit,
+        bytecode_sha256=hashlib.sha256(bytecode).hexdigest() if bytecode else "",
+    )
     # Byte for byte: packed anew, by another compressor, they would not have the same digest.
-    packed = _read(os.path.join(place, RECEIPT_DIR, ORIGINALS))
-    write_receipt(tree, new, contents, packed)
+    packed = read_file(os.path.join(place, RECEIPT_DIR, ORIGINALS))
+    write_receipt(tree.path, new, contents, packed, bytecode)
+    tree.settle()
     return len(replaced)
+
+
+def _renewed_bytecode(
+    key: BuildKey, tree: NewTree, receipt: Receipt, replaced: Iterable[str]
+) -> bytes:
+    """Compile anew what was compiled of the files that were written; the new ``bytecode.tsv``."""
+    digests = read_bytecode(tree.old, receipt)
+    sources = [path for path in replaced if path.endswith(".py")]
+    if digests and sources:
+        from kitbag_installer.bytecode.renewal import renew
+
+        digests = renew(key, tree.path, tree.old, digests, sources)
+    return pack_bytecode(digests)
 
 
 def _edited_since(place: str, receipt: Receipt) -> set[str]:
@@ -143,7 +168,7 @@ def _edited_since(place: str, receipt: Receipt) -> set[str]:
     edited = set()
     for path, digest in receipt.changed.items():
         try:
-            data = _read(os.path.join(place, path))
+            data = read_file(os.path.join(place, path))
         except FileNotFoundError:
             edited.add(path)
             continue
@@ -152,16 +177,15 @@ def _edited_since(place: str, receipt: Receipt) -> set[str]:
     return edited
 
 
-def _move_other_scripts(
-    key: BuildKey, place: str, tree: str, old_home: str, known: Container[str]
-) -> None:
+def _move_other_scripts(key: BuildKey, tree: NewTree, old_home: str, known: Container[str]) -> None:
     """Mend the scripts of packages that were installed since, and the RECORDs that list them."""
+    place = tree.old
     moved = {}
     for path, content in _other_scripts(place, known):
         new = relocate_script(content, old_home, place)
         if new != content:
             moved[path] = new
-            _write_anew(place, tree, path, new)
+            tree.write(path, new)
     if not moved:
         return
     site_packages = f"{standard_library(key)}/site-packages"
@@ -169,7 +193,7 @@ def _move_other_scripts(
         text = content.decode("utf-8", "surrogateescape")
         new_text = rewrite_record(text, site_packages, moved)
         if new_text != text:
-            _write_anew(place, tree, path, new_text.encode("utf-8", "surrogateescape"))
+            tree.write(path, new_text.encode("utf-8", "surrogateescape"))
 
 
 def _other_records(
@@ -184,7 +208,7 @@ def _other_records(
         path = f"{site_packages}/{name}/RECORD"
         full = os.path.join(place, path)
         if name.endswith(".dist-info") and path not in known and os.path.isfile(full):
-            yield path, _read(full)
+            yield path, read_file(full)
 
 
 def _other_scripts(place: str, known: Container[str]) -> Iterator[tuple[str, bytes]]:
@@ -199,38 +223,3 @@ def _other_scripts(place: str, known: Container[str]) -> Iterator[tuple[str, byt
             start = file.read(2)
             if start == b"#!":
                 yield f"bin/{name}", start + file.read()
-
-
-def _clone(source: str, destination: str, skip: set[str]) -> None:
-    """Make ``destination`` like ``source``: hard links to the same files, links as they are."""
-    os.mkdir(destination)
-    with os.scandir(source) as entries:
-        for entry in entries:
-            if entry.path in skip:
-                continue
-            new = os.path.join(destination, entry.name)
-            if entry.is_dir(follow_symlinks=False):
-                _clone(entry.path, new, skip)
-                continue
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), new)
-                continue
-            try:
-                os.link(entry.path, new, follow_symlinks=False)
-            except (OSError, NotImplementedError):
-                shutil.copy2(entry.path, new, follow_symlinks=False)
-    shutil.copymode(source, destination)
-
-
-def _write_anew(place: str, tree: str, path: str, content: bytes) -> None:
-    """A new file, since the one in the clone is still the old tree's as well."""
-    full = os.path.join(tree, path)
-    os.unlink(full)
-    with open(full, "xb") as file:
-        file.write(content)
-    shutil.copymode(os.path.join(place, path), full)
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

@@ -8,11 +8,17 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles import __version__
-from kitbag_bundles.errors import file_system_error
+from kitbag_bundles.errors import KitbagError, file_system_error
+from kitbag_installer.preflight.actions import DONE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kitbag_bundles.bundle import Bundle
+    from kitbag_installer.bytecode.compiling import Compiled
+    from kitbag_installer.bytecode.inplace import CompiledBuild
     from kitbag_installer.installation import BuildResult, InstallResult
+    from kitbag_installer.roots import Root
 
 
 def build_table(result: BuildResult) -> dict[str, Any]:
@@ -27,10 +33,33 @@ def build_table(result: BuildResult) -> dict[str, Any]:
         "files": build.files,
         "size": build.unpacked_size,
         "rewritten": result.rewritten,
+        "for": result.elsewhere.partition(" ")[2],
     }
+    if result.action == "upgraded":
+        table["old-release"] = result.old_release
+    if result.bytecode is not None:
+        table["bytecode"] = bytecode_table(result.bytecode)
     if result.error is not None:
         table["error"] = result.error.table()
     return table
+
+
+def bytecode_table(done: Compiled) -> dict[str, Any]:
+    """What was compiled of one build."""
+    return {"compiled": done.compiled, "fresh": done.fresh, "failures": done.failures}
+
+
+def compile_report(root: Root, done: Sequence[CompiledBuild]) -> dict[str, Any]:
+    """What ``kitbag compile`` did."""
+    builds: list[dict[str, Any]] = []
+    for each in done:
+        table: dict[str, Any] = {"key": str(each.key), "path": each.path}
+        if isinstance(each.result, KitbagError):
+            table["error"] = each.result.table()
+        else:
+            table["bytecode"] = bytecode_table(each.result)
+        builds.append(table)
+    return {"root": root.path, "builds": builds}
 
 
 def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
@@ -41,7 +70,7 @@ def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
     for result in done.builds:
         build = result.build
         table = build_table(result)
-        if result.action in ("installed", "reinstalled"):
+        if result.action in DONE.values():
             members[build.contents_member] = sums[build.contents_member]
             members[build.payload.member] = build.payload.sha256
             table["archive"] = {

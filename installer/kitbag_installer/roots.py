@@ -14,12 +14,14 @@ uv's layout, so both tools can share a root.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import FileSystemError, UsageError
 from kitbag_bundles.keys import BuildKey
+from kitbag_installer.platforms import this_system
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -67,14 +69,26 @@ class Root:
         return os.path.join(self.temp, f"{SCRATCH_PREFIX}{purpose}-{os.urandom(6).hex()}")
 
     def prepare(self) -> None:
-        """Make the root and its temporary directory; raises :class:`FileSystemError`."""
+        """Make the root and its temporary directory; raises :class:`FileSystemError`.
+
+        What is made is noted first; see :mod:`kitbag_installer.footprint`.
+        """
+        from kitbag_installer.footprint import make_root
+
         try:
-            os.makedirs(self.temp, exist_ok=True)
-            ignore = os.path.join(self.path, ".gitignore")
-            # An empty one is what a run left that was killed between the two system calls.
-            if not os.path.lexists(ignore) or not os.lstat(ignore).st_size:
-                with open(ignore, "w", encoding="ascii") as file:
-                    file.write("*")
+            for last in (False, False, True):
+                try:
+                    make_root(self)
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(self.temp)
+                    self._ignore()
+                    break
+                except FileNotFoundError:
+                    # Another process has just taken the root away, with the last build in it.
+                    if last:
+                        raise
+            if not os.path.isdir(self.temp):
+                raise FileExistsError
         except FileExistsError:
             # Another process was quicker, or a file stands where a directory must be.
             if not os.path.isdir(self.temp):
@@ -86,6 +100,13 @@ class Root:
                 f"{self.path}: can't be made the root ({error.strerror}); "
                 "choose another with --root"
             ) from None
+
+    def _ignore(self) -> None:
+        ignore = os.path.join(self.path, ".gitignore")
+        # An empty one is what a run left that was killed between the two system calls.
+        if not os.path.lexists(ignore) or not os.lstat(ignore).st_size:
+            with open(ignore, "w", encoding="ascii") as file:
+                file.write("*")
 
     def builds(self) -> Iterator[BuildKey]:
         """Every installed build, kitbag's or not: real directories with a key for a name."""
@@ -118,10 +139,10 @@ def default_root(environ: Mapping[str, str], program: str = "") -> Root:
     data = environ.get("XDG_DATA_HOME", "")
     if os.path.isabs(data):
         return Root.at(os.path.join(data, "kitbag", "python"))
-    home = environ.get("HOME", "")
-    if not home:
+    data = this_system.data_home(environ)
+    if not data:
         raise UsageError("HOME is not set, so there is no default root; name one with --root DIR")
-    return Root.at(os.path.join(home, ".local", "share", "kitbag", "python"))
+    return Root.at(os.path.join(data, "kitbag", "python"))
 
 
 def default_bin_dir(environ: Mapping[str, str]) -> str:
@@ -135,5 +156,5 @@ def default_bin_dir(environ: Mapping[str, str]) -> str:
     data = environ.get("XDG_DATA_HOME", "")
     if os.path.isabs(data):
         return os.path.normpath(os.path.join(data, "..", "bin"))
-    home = environ.get("HOME", "")
+    home = this_system.user_home(environ)
     return os.path.join(os.path.abspath(home), ".local", "bin") if home else ""

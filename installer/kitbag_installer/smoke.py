@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import DoesNotFit, SmokeTestFailed
-from kitbag_bundles.layout import executable
+from kitbag_bundles.implementations import implementation_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from kitbag_bundles.keys import BuildKey
 
 TIMEOUT = 60.0
 _PROGRAM = """
 import sys
-try:
-    from _json import encode_basestring_ascii as quoted
-except ImportError:
-    from json.encoder import py_encode_basestring_ascii as quoted
+def quoted(text):
+    units = []
+    for code in map(ord, text):
+        units += [code] if code < 65536 else [0xD7C0 + (code >> 10), 0xDC00 + (code & 1023)]
+    return '"' + "".join(["\\\\u%04x" % unit for unit in units]) + '"'
 version = "%d.%d.%d" % sys.version_info[:3]
 if sys.version_info[3] != "final":
     version += {"alpha": "a", "beta": "b", "candidate": "rc"}[sys.version_info[3]]
@@ -27,58 +30,98 @@ yes = {True: "true", False: "false"}
 abi = getattr(sys, "abiflags", "")
 print('{"version": %s, "implementation": %s, "prefix": %s, "free_threaded": %s, "debug": %s}' % (
     quoted(version), quoted(sys.implementation.name), quoted(sys.prefix),
-    yes["t" in abi], yes[hasattr(sys, "gettotalrefcount")]))
+    yes["t" in abi or "free-threading" in sys.version], yes[hasattr(sys, "gettotalrefcount")]))
 """
 
 
-def smoke_test(key: BuildKey, tree: str) -> None:
-    """Start the interpreter in ``tree`` once and hold what it says against ``key``.
+class Ran(NamedTuple):
+    """What came of an interpreter; ``status`` is ``None`` if its time was up."""
 
-    It runs isolated, without ``site`` and without writing bytecode, so it leaves nothing behind.
-    Raises :class:`SmokeTestFailed`, or :class:`DoesNotFit` where nothing may be executed.
-    """
-    import json
+    status: int | None
+    out: str
+    err: str
+
+
+def _run(command: Sequence[str], environ: Mapping[str, str]) -> Ran:
     import subprocess
 
-    program = os.path.join(tree, executable(key))
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
-    }
     try:
         done = subprocess.run(  # the interpreter that was just installed
-            [program, "-I", "-S", "-B", "-c", _PROGRAM],
-            env=environment,
+            command,
+            env=environ,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=TIMEOUT,
             check=False,
         )
+    except subprocess.TimeoutExpired:
+        return Ran(None, "", "")
+    out, err = (each.decode("utf-8", "replace") for each in (done.stdout, done.stderr))
+    return Ran(done.returncode, out, err)
+
+
+def smoke_test(
+    key: BuildKey,
+    tree: str,
+    run: Callable[[Sequence[str], Mapping[str, str]], Ran] = _run,
+    limit: float | None = None,
+) -> None:
+    """Start the interpreter in ``tree`` once and hold what it says against ``key``.
+
+    ``run`` runs a command in an environment, for at most ``limit`` seconds, :data:`TIMEOUT` by
+    default; it may raise :class:`OSError`.
+
+    It runs isolated, without ``site`` and without writing bytecode, so it leaves nothing behind.
+    What needs a program that is not here is not tested: the preflight has told of that. Raises
+    :class:`SmokeTestFailed`, or :class:`DoesNotFit` where nothing may be executed.
+    """
+    import json
+
+    adapter = implementation_of(key)
+    program = os.path.join(tree, adapter.executable(key))
+    if adapter.program is not None:
+        from kitbag_installer.preflight.programs import lacking
+
+        if lacking(adapter.program):
+            return
+        if os.path.exists(f"{program}.bat") and os.name == "nt":
+            program += ".bat"
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+    }
+    try:
+        done = run([program, "-I", "-S", "-B", "-c", _PROGRAM], environment)
     except OSError as error:
         raise _not_started(key, tree, error) from None
-    except subprocess.TimeoutExpired:
-        raise SmokeTestFailed(f"{key}: did not answer within {TIMEOUT:.0f} seconds") from None
-    if done.returncode:
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+    if done.status is None:
+        seconds = TIMEOUT if limit is None else limit
+        raise SmokeTestFailed(f"{key}: did not answer within {seconds:g} seconds")
+    if done.status:
+        last = done.err.strip().splitlines()[-1:]
+        how = f"signal {-done.status}" if done.status < 0 else f"status {done.status}"
         raise SmokeTestFailed(
             f"{key}: does not run on this host ({how}"
             + (f": {last[0]}" if last else "")
             + "); choose a build for this machine"
         )
     try:
-        answer = json.loads(done.stdout)
+        answer = json.loads(done.out)
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise SmokeTestFailed(f"{key}: answered {done.stdout[:200]!r} to the smoke test")
+        raise SmokeTestFailed(f"{key}: answered {done.out[:200].encode()!r} to the smoke test")
     _compare(key, tree, answer)
 
 
 def _compare(key: BuildKey, tree: str, answer: dict[str, object]) -> None:
+    adapter = implementation_of(key)
     expected: dict[str, object] = {
         "version": str(key.version),
-        "implementation": key.implementation,
+        "implementation": adapter.reports,
     }
+    if not adapter.exact_version:
+        expected["version"] = key.version.minor_text
+        answer["version"] = ".".join(str(answer.get("version")).split(".")[:2])
     if key.implementation == "cpython":
         expected["free_threaded"] = key.free_threaded
         expected["debug"] = key.variant.endswith("debug")
@@ -90,12 +133,13 @@ def _compare(key: BuildKey, tree: str, answer: dict[str, object]) -> None:
                 "the bundle was packed with a wrong key"
             )
     prefix = str(answer.get("prefix"))
-    if os.path.realpath(prefix) != os.path.realpath(tree):
+    if adapter.has_prefix and os.path.realpath(prefix) != os.path.realpath(tree):
         raise SmokeTestFailed(f"{key}: the interpreter takes {prefix!r} for its prefix")
 
 
 def _not_started(key: BuildKey, tree: str, error: OSError) -> SmokeTestFailed | DoesNotFit:
-    if error.errno == errno.EACCES and os.statvfs(tree).f_flag & getattr(os, "ST_NOEXEC", 8):
+    flags = os.statvfs(tree).f_flag if hasattr(os, "statvfs") else 0
+    if error.errno == errno.EACCES and flags & getattr(os, "ST_NOEXEC", 8):
         return DoesNotFit(
             f"{os.path.dirname(os.path.dirname(tree))}: programs may not run there, "
             "the file system is mounted noexec; choose another root with --root"

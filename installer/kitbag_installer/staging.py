@@ -1,6 +1,7 @@
 """Makes one build ready in the temporary directory: unpacked, rewritten, tested, with receipt.
 
-What comes out is complete: the rename that puts it into place is all that is left to do.
+What comes out is complete but for what is still to be compiled: then the rename that puts it into
+place is all that is left to do.
 """
 
 from __future__ import annotations
@@ -8,15 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import KitbagError, file_system_error
-from kitbag_bundles.layout import executable, standard_library
+from kitbag_bundles.implementations import implementation_of
+from kitbag_bundles.layout import executable, find_library
+from kitbag_installer.bytecode.modes import UNASKED, BytecodeOptions
 from kitbag_installer.commit import remove_tree
+from kitbag_installer.elsewhere import seen_home
 from kitbag_installer.payloads import PayloadReader
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Container, Mapping
+
     from kitbag_bundles.bundle import Bundle
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.manifest import Build
@@ -35,6 +41,26 @@ class StagingOptions:
     """What differs between stagings, other than the build itself."""
 
     externally_managed: bool = True
+    seen_as: str = ""
+    """The path that the root will have; empty for the one it has."""
+    untested: frozenset[BuildKey] = frozenset()
+    """Builds that can't run here."""
+    bytecode: BytecodeOptions = UNASKED
+    jobs: int = 1
+    """How many processes will compile."""
+
+
+class Staged(NamedTuple):
+    """What was made, as plain values: they cross from one process to another."""
+
+    changed: list[str]
+    """The files that were rewritten."""
+    laid: dict[str, str]
+    """The compiled files that came with the bundle, by path with their digests."""
+    pieces: list[list[str]]
+    """The sources that are still to be compiled, in pieces for one process each."""
+    notes: list[str]
+    """What deserves a warning."""
 
 
 def stage_build(
@@ -44,11 +70,12 @@ def stage_build(
     tree: str,
     options: StagingOptions,
     progress: Progress,
-) -> int:
+) -> Staged:
     """Make ``build`` ready at ``tree``, a new path in the root's temporary directory.
 
-    Returns how many files were rewritten. On any error nothing is left at ``tree``; raises what
-    its steps raise, and :class:`FileSystemError`.
+    What is still to be compiled is left to others, and the receipt knows nothing of it; it knows
+    of what was laid. On any error nothing is left at ``tree``; raises what its steps raise, and
+    :class:`FileSystemError`.
     """
     try:
         return _stage(bundle, build, root, tree, options, progress)
@@ -67,14 +94,19 @@ def _stage(
     tree: str,
     options: StagingOptions,
     progress: Progress,
-) -> int:
+) -> Staged:
     key = build.key
-    home = root.install_path(key)
+    home = seen_home(root, key, options.seen_as)
     with PayloadReader.of(bundle, build, progress) as payload:
         # Everything up to the first member happens while the decompressor runs ahead, and so do
         # the imports: code out of a zip file is compiled each time.
         from kitbag_installer.extraction import extract_build
-        from kitbag_installer.receipts import Receipt, pack_originals, write_receipt
+        from kitbag_installer.receipts import (
+            Receipt,
+            pack_bytecode,
+            pack_originals,
+            write_receipt,
+        )
         from kitbag_installer.rewriting import candidates, rewrite_tree
         from kitbag_installer.smoke import smoke_test
 
@@ -91,36 +123,96 @@ def _stage(
         if entry.target in changed and entry.kind == "h":
             changed[entry.path] = changed[entry.target]
     known = {entry.path for entry in entries}
-    added = _add_files(key, build.release, tree, known, options)
-    added_links = _add_links(key, tree, known)
-    smoke_test(key, tree)
+    new = {**added_files(key, build.release, known, options), **_copies(key, tree, known)}
+    added = _add_files(tree, new)
+    links = added_links(key, known)
+    for path, target in links.items():
+        os.makedirs(os.path.dirname(os.path.join(tree, path)), exist_ok=True)
+        os.symlink(target, os.path.join(tree, path))
+    if key not in options.untested:
+        smoke_test(key, tree)
+    notes: list[str] = []
+    laid: dict[str, str] = {}
+    if build.bytecode is not None and options.bytecode.compile is not False:
+        untouched = {entry.path for entry in entries if entry.kind in "fh"} - changed.keys()
+        laid = _lay_over(bundle, build, tree, untouched, key not in options.untested, notes)
+    pieces = []
+    if key not in options.untested and options.bytecode.compile:
+        pieces = _to_compile(key, tree, options)
+    bytecode = pack_bytecode(laid)
     contents = bundle.read(build.contents_member)
     packed = pack_originals(originals)
+    came_from = origin(bundle, build)
     receipt = Receipt(
         key=key,
         home=home,
         kitbag=__version__,
         release=build.release,
         flavor=build.flavor,
-        bundle={
+        bundle=came_from["bundle"],
+        source=came_from["source"],
+        contents_sha256=hashlib.sha256(contents).hexdigest(),
+        originals_sha256=hashlib.sha256(packed).hexdigest(),
+        changed=changed,
+        added=added,
+        added_links=links,
+        bytecode_sha256=hashlib.sha256(bytecode).hexdigest() if bytecode else "",
+        foreign=bool(options.seen_as) or key in options.untested,
+    )
+    write_receipt(tree, receipt, contents, packed, bytecode)
+    return Staged(list(changed), laid, pieces, notes)
+
+
+def _lay_over(
+    bundle: Bundle,
+    build: Build,
+    tree: str,
+    sources: Collection[str],
+    runs_here: bool,
+    notes: list[str],
+) -> dict[str, str]:
+    """Lay the bundle's bytecode over ``tree``, if it is what the interpreter takes."""
+    from kitbag_installer.bytecode.overlay import lay_over
+
+    promised = build.bytecode
+    assert promised is not None
+    if runs_here:
+        from kitbag_installer.bytecode.compiling import describe
+
+        maker = describe(os.path.join(tree, executable(build.key)))
+        if (maker.magic, maker.tag) != (promised.magic, promised.tag):
+            notes.append(
+                f"the bytecode in the bundle is {promised.tag}'s with the number {promised.magic}, "
+                f"and the interpreter takes {maker.tag}'s with {maker.magic}; it is left out"
+            )
+            return {}
+    return lay_over(tree, build, bundle.read(promised.member), sources)
+
+
+def _to_compile(key: BuildKey, tree: str, options: StagingOptions) -> list[list[str]]:
+    from kitbag_installer.bytecode.sources import python_sources
+    from kitbag_installer.bytecode.tasks import is_compiled, split
+
+    if not is_compiled(key, options.bytecode):
+        return []
+    return split(tree, python_sources(key, tree), options.jobs)
+
+
+def origin(bundle: Bundle, build: Build) -> dict[str, dict[str, str]]:
+    """Where a build comes from, as the receipt has it: ``bundle`` and ``source``."""
+    return {
+        "bundle": {
             "name": bundle.manifest.name,
             "version": bundle.manifest.version,
             "kitbag": bundle.manifest.kitbag,
             "digest": bundle.promised,
         },
-        source={
+        "source": {
             "member": build.payload.member,
             "sha256": build.payload.sha256,
             "url": build.url,
         },
-        contents_sha256=hashlib.sha256(contents).hexdigest(),
-        originals_sha256=hashlib.sha256(packed).hexdigest(),
-        changed=changed,
-        added=added,
-        added_links=added_links,
-    )
-    write_receipt(tree, receipt, contents, packed)
-    return len(changed)
+    }
 
 
 def overwrite(path: str, content: bytes) -> None:
@@ -130,42 +222,46 @@ def overwrite(path: str, content: bytes) -> None:
         file.truncate()
 
 
-def _add_files(
-    key: BuildKey, release: str, tree: str, known: set[str], options: StagingOptions
-) -> dict[str, str]:
-    """Write the files by which installers know each other; returns their digests by path.
+def added_files(
+    key: BuildKey, release: str, known: Container[str], options: StagingOptions
+) -> dict[str, bytes]:
+    """The files by which installers know each other, by path, where the archive has none.
 
     ``EXTERNALLY-MANAGED`` is PEP 668's; ``BUILD`` holds the release without a newline, as uv
     writes and reads it.
     """
     wanted = {}
-    library = standard_library(key)
+    library = find_library(key, known.__contains__)
     if options.externally_managed and library:
         wanted[f"{library}/EXTERNALLY-MANAGED"] = _EXTERNALLY_MANAGED
     if release:
         wanted["BUILD"] = release
-    added = {}
-    for path, text in wanted.items():
-        if path not in known:
-            data = text.encode("utf-8")
-            full = os.path.join(tree, path)
-            with open(full, "xb") as file:
-                file.write(data)
-            os.chmod(full, 0o644)
-            added[path] = hashlib.sha256(data).hexdigest()
-    return added
+    return {path: text.encode("utf-8") for path, text in wanted.items() if path not in known}
 
 
-def _add_links(key: BuildKey, tree: str, known: set[str]) -> dict[str, str]:
-    """``bin/python``, where the archive does not bring it and what it means is there."""
-    if key.target.os == "windows" or key.implementation == "pyodide":
-        return {}
-    program = executable(key)
-    link = f"{os.path.dirname(program)}/python"
-    if program not in known:
+def _copies(key: BuildKey, tree: str, known: Container[str]) -> dict[str, bytes]:
+    """What is added under another name, by its new path."""
+    found = {}
+    for path, other in implementation_of(key).copies(key, known).items():
+        with open(os.path.join(tree, other), "rb") as file:
+            found[path] = file.read()
+    return found
+
+
+def _add_files(tree: str, files: Mapping[str, bytes]) -> dict[str, str]:
+    """Write new files; returns their digests by path."""
+    for path, data in files.items():
+        full = os.path.join(tree, path)
+        with open(full, "xb") as file:
+            file.write(data)
+        os.chmod(full, 0o644)
+    return {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+
+
+def added_links(key: BuildKey, known: Container[str]) -> dict[str, str]:
+    """The links by which other tools find the interpreter, where what they mean is there."""
+    adapter = implementation_of(key)
+    program = adapter.executable(key)
+    if program not in known and program not in adapter.copies(key, known):
         raise KitbagError(f"{key}: the build has no {program}")
-    if link in known:
-        return {}
-    target = os.path.basename(program)
-    os.symlink(target, os.path.join(tree, link))
-    return {link: target}
+    return adapter.links(key, known)

@@ -1,24 +1,24 @@
-"""Commands that are small shell scripts, for interpreters that a link would mislead.
+"""Commands that are small scripts, for interpreters that a link would mislead.
 
 A virtual environment notes the directory of the command that made it. An interpreter looks there
 for its library, and where that directory is full of links, it finds none; python-build-standalone
 has mended this in its builds since December 2025, CPython itself has not in all its versions.
-A script that hands over to the interpreter's real place leaves no doubt about it.
+A script that hands over to the interpreter's real place leaves no doubt about it. On Windows, where
+links need a privilege, every command is one.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
 from typing import TYPE_CHECKING
 
 from kitbag_installer.commit import remove_tree
 from kitbag_installer.files import replace_file
+from kitbag_installer.platforms import MARK, this_system
 
 if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
-MARK = "# Made by kitbag, which replaces it as it likes."
 _LARGEST = 8192
 _TIMEOUT = 60.0
 _PROGRAM = "import os, sys; sys.stdout.buffer.write(os.fsencode(sys.base_prefix))"
@@ -29,6 +29,8 @@ def misled_by_links(root: Root, program: str) -> bool:
 
     Finds out by making the least of such environments, below the root's temporary directory.
     """
+    if not this_system.LINKS_PROGRAMS:
+        return True
     folder = root.scratch("probe")
     name = os.path.basename(program)
     inside = os.path.join(folder, "env", "bin", name)
@@ -70,20 +72,12 @@ def _same_place(one: str, other: str) -> bool:
 
 def write_trampoline(root: Root, target: str, path: str) -> None:
     """Make ``path`` a script that runs ``target``; raises :class:`OSError`."""
-    text = f'#!/bin/sh\n{MARK}\nexec {shlex.quote(target)} "$@"\n'
-    replace_file(root, path, text.encode("utf-8", "surrogateescape"), 0o755)
+    replace_file(root, path, this_system.command_script(target, MARK), 0o755)
 
 
 def trampoline_target(path: str) -> str:
     """What the script at ``path`` runs; empty if it is not one of ours."""
     if os.path.islink(path) or not os.path.isfile(path) or os.path.getsize(path) > _LARGEST:
         return ""
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        lines = file.read().splitlines()
-    if len(lines) < 3 or lines[:2] != ["#!/bin/sh", MARK] or not lines[2].startswith("exec "):
-        return ""
-    try:
-        words = shlex.split(lines[2])
-    except ValueError:
-        return ""
-    return words[1] if len(words) == 3 else ""
+    with open(path, "rb") as file:
+        return this_system.command_target(file.read(), MARK)

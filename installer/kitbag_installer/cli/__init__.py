@@ -25,10 +25,14 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "installed": ("kitbag_installer.cli.installed", "list the installed builds"),
     "uninstall": ("kitbag_installer.cli.uninstall", "remove installed builds"),
+    "rollback": ("kitbag_installer.cli.rollback", "go back to an older patch release"),
+    "repair": ("kitbag_installer.cli.repair", "mend damaged builds from a bundle"),
     "relocate": ("kitbag_installer.cli.relocate", "mend installed builds after a move"),
+    "compile": ("kitbag_installer.cli.compile", "compile installed builds to bytecode"),
+    "doctor": ("kitbag_installer.cli.doctor", "check in depth whether installed builds work"),
     "export": ("kitbag_installer.cli.export", "write a mirror that uv can use"),
 }
-_BUNDLE_VERBS = ("install", "show", "verify", "export")
+_BUNDLE_VERBS = ("install", "show", "verify", "repair", "export")
 
 
 def terminal_reporter(verb: str, options: argparse.Namespace) -> Any:

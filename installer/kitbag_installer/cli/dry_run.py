@@ -6,10 +6,15 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import DoesNotFit
+from kitbag_installer.cli.lines import foreign_line, idle_line, turned_line
 from kitbag_installer.cli.terminal import human_size, paint, show_error, write_json, write_line
+from kitbag_installer.elsewhere import check_seen_as
+from kitbag_installer.preflight.actions import IDLE
 from kitbag_installer.preflight.forecasts import forecast
 from kitbag_installer.preflight.plans import plan_install
 from kitbag_installer.preflight.points import refuse, stopping
+from kitbag_installer.receipts import has_receipt
+from kitbag_installer.releases import installed_release
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,13 +41,33 @@ def tell(
     """Write the plan; returns the exit status that the install itself would begin with."""
     bundle.installer()
     plan = plan_install(
-        bundle, root, requests, host, reinstall=options.reinstall, bin_dir=options.bin_dir
+        bundle,
+        root,
+        requests,
+        host,
+        reinstall=options.reinstall,
+        bin_dir=options.bin_dir,
+        upgrade=options.upgrade,
+        prune=options.prune,
+        foreign=options.foreign,
+        bytecode=options.bytecode.compile is not False,
     )
-    links = forecast(plan, bin_dir=options.bin_dir, default=options.default, force=options.force)
+    if options.seen_as:
+        check_seen_as(options.seen_as, [build.key for build in plan.builds])
+    links = forecast(
+        plan,
+        bin_dir=options.bin_dir,
+        default=options.default,
+        force=options.force,
+        seen_as=options.seen_as,
+    )
     if as_json:
         write_json(_as_table(plan, links, force=options.force))
     else:
         _render(plan, links, options.bin_dir)
+    for build, action in zip(plan.builds, plan.actions):
+        if action == "present" and not has_receipt(root.install_path(build.key)):
+            reporter.info(foreign_line(root, build))
     if links.refused_names:
         names = ", ".join(links.refused_names)
         reporter.warn(f"not made by kitbag and left alone: {names}; --force replaces them")
@@ -59,16 +84,24 @@ def _render(plan: Plan, links: Forecast, bin_dir: str) -> None:
 
     pairs = list(zip(plan.builds, plan.actions))
     for build, action in pairs:
-        if action == "present":
-            write_line(f"{build.key} is already installed in {plan.root.path}")
-    fresh = [(build, action) for build, action in pairs if action != "present"]
+        if action in IDLE:
+            write_line(idle_line(build, action, plan.root.path))
+    fresh = [(build, action) for build, action in pairs if action not in IDLE]
     if fresh:
         size = human_size(sum(build.unpacked_size for build, _ in fresh))
         count = f"{len(fresh)} build{'s' if len(fresh) > 1 else ''}"
         write_line(f"Would install {count} ({size}) into {plan.root.path}")
     for build, action in fresh:
         sign = paint("+" if action == "install" else "~", "green", sys.stdout)
-        write_line(f" {sign} {build.key} ({human_size(build.unpacked_size)})")
+        notes = human_size(build.unpacked_size)
+        if action == "upgrade":
+            old = installed_release(plan.root.install_path(build.key))
+            notes = f"release {old or 'unknown'} → {build.release}, {notes}"
+        write_line(f" {sign} {build.key} ({notes})")
+    for link, old in links.turned_links.items():
+        write_line(turned_line(link, old, links.minor_links[link]))
+    for key in plan.pruned:
+        write_line(f" {paint('-', 'red', sys.stdout)} {key}")
     if bin_dir and (links.bin_links or links.command):
         paths = [*links.bin_links, *([links.command] if links.command else [])]
         write_line(f"Names in {bin_dir}: {', '.join(map(os.path.basename, paths))}")
@@ -100,6 +133,8 @@ def _as_table(plan: Plan, links: Forecast, *, force: bool) -> dict[str, Any]:
         ],
         "links": links.bin_links,
         "minor-links": links.minor_links,
+        "turned-links": links.turned_links,
+        "pruned": [str(key) for key in plan.pruned],
         "refused-names": list(links.refused_names),
         "kitbag": links.command,
         "preflight": {

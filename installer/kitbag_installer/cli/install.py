@@ -17,6 +17,7 @@ from kitbag_installer.cli.options import (
     add_requests,
     add_root,
     chosen_bin_dir,
+    chosen_bytecode,
     chosen_jobs,
     chosen_root,
 )
@@ -33,7 +34,9 @@ examples:
   kitbag install tools.kitbag                  everything in it that fits this machine
   kitbag install tools.kitbag 3.13 pypy        only these
   kitbag install tools.kitbag --root /opt/py --no-bin
+  kitbag install fleet.kitbag --foreign --root image/opt/python --seen-as /opt/python
   kitbag install tools.kitbag --dry-run        would it work, and what would it do
+  kitbag install newer.kitbag --upgrade        newer patch releases of what is there
   python3 tools.kitbag install 3.13            the same, with no kitbag installed
 """
 
@@ -68,6 +71,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reinstall", action="store_true", help="replace builds that are there already"
     )
     parser.add_argument(
+        "--upgrade",
+        action="store_true",
+        help="bring what is there up to date: newer patch releases come in beside the older ones, "
+        "newer releases of the same version in their place; nothing is turned back",
+    )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="with --upgrade: remove the older patch releases that kitbag installed, once the "
+        "newest works",
+    )
+    parser.add_argument(
+        "--foreign",
+        action="store_true",
+        help="install what is for other machines too, for an image or a share: everything in the "
+        "bundle, or what the requests name; it is not tested here, and no names lead to it",
+    )
+    parser.add_argument(
+        "--seen-as",
+        metavar="DIR",
+        help="the path that the root will have on the machine that uses it, if not the one it has "
+        "here; no names are made",
+    )
+    parser.add_argument(
         "--force",
         action="store_true",
         help="replace files in the bin directory that kitbag did not make, and go on where the "
@@ -86,6 +113,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "EXTERNALLY-MANAGED; otherwise as the bundle says; if it says nothing: yes)",
     )
     parser.add_argument(
+        "--compile-bytecode",
+        action=BooleanOptionalAction,
+        help="compile the standard library and site-packages, also of builds that are there "
+        "already (KITBAG_COMPILE_BYTECODE; otherwise only what the bundle brings along is used; "
+        "with --no- not even that)",
+    )
+    parser.add_argument(
         "--durable",
         action="store_true",
         help="bring everything to the disk before it counts as installed",
@@ -93,7 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         metavar="N",
-        help="how many builds to unpack at a time (KITBAG_JOBS; otherwise the CPUs)",
+        help="how many processes unpack and compile at a time (KITBAG_JOBS; otherwise the CPUs)",
     )
     parser.add_argument(
         "--report", metavar="FILE", help="write every digest that was checked to FILE, as JSON"
@@ -110,10 +144,15 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
 
     if options.dry_run and options.report:
         raise UsageError("--dry-run writes nothing; leave --report out")
+    if options.prune and not options.upgrade:
+        raise UsageError("--prune removes what an upgrade makes superfluous; say --upgrade too")
+    if options.seen_as is not None and not options.seen_as:
+        raise UsageError("--seen-as is empty; give the path that the root will have")
     started = time.monotonic()
     requests = parse_requests(options.requests)
     root = chosen_root(options)
     jobs = chosen_jobs(options)
+    bytecode = chosen_bytecode(options.compile_bytecode)
     with Bundle.open(options.bundle) as bundle:
         said = bundle.manifest.install
         install_options = InstallOptions(
@@ -124,6 +163,11 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
             externally_managed=_first(options.externally_managed, said.externally_managed, True),
             durable=options.durable,
             jobs=jobs,
+            foreign=options.foreign,
+            seen_as=options.seen_as or "",
+            upgrade=options.upgrade,
+            prune=options.prune,
+            bytecode=bytecode,
         )
         if options.dry_run:
             from kitbag_installer.cli.dry_run import tell
@@ -160,20 +204,33 @@ def _bin_dir(options: argparse.Namespace, said: InstallDefaults) -> str:
 def _render(done: InstallResult, seconds: float) -> None:
     import sys
 
+    from kitbag_installer.cli.lines import bytecode_note, idle_line, turned_line
     from kitbag_installer.cli.terminal import human_size, paint, write_line
+    from kitbag_installer.preflight.actions import DONE, IDLE
 
-    fresh = [result for result in done.builds if result.action in ("installed", "reinstalled")]
+    fresh = [result for result in done.builds if result.action in DONE.values()]
     for result in done.builds:
-        if result.action == "present":
-            write_line(f"{result.build.key} is already installed in {done.root.path}")
+        if result.action in IDLE:
+            note = f"; {bytecode_note(result.bytecode)}" if result.bytecode else ""
+            write_line(idle_line(result.build, result.action, done.root.path) + note)
     if fresh:
         size = human_size(sum(result.build.unpacked_size for result in fresh))
         count = f"{len(fresh)} build{'s' if len(fresh) > 1 else ''}"
         write_line(f"Installed {count} ({size}) in {seconds:.1f} s into {done.root.path}")
     for result in fresh:
         sign = paint("+" if result.action == "installed" else "~", "green", sys.stdout)
-        names = ", ".join(os.path.basename(path) for path in _names_of(done, result))
-        write_line(f" {sign} {result.build.key}" + (f" ({names})" if names else ""))
+        notes = [os.path.basename(path) for path in _names_of(done, result)]
+        if result.action == "upgraded":
+            notes.insert(0, f"release {result.old_release or 'unknown'} → {result.build.release}")
+        if result.elsewhere:
+            notes.append(result.elsewhere)
+        if result.bytecode:
+            notes.append(bytecode_note(result.bytecode))
+        write_line(f" {sign} {result.build.key}" + (f" ({', '.join(notes)})" if notes else ""))
+    for link, old in done.turned_links.items():
+        write_line(turned_line(link, old, done.minor_links[link]))
+    for key in done.pruned:
+        write_line(f" {paint('-', 'red', sys.stdout)} {key}")
 
 
 def _names_of(done: InstallResult, result: BuildResult) -> list[str]:
@@ -182,35 +239,37 @@ def _names_of(done: InstallResult, result: BuildResult) -> list[str]:
 
 
 def _remark(done: InstallResult, bin_dir: str, reporter: Reporter) -> None:
+    from kitbag_installer.cli.lines import foreign_line, held_line, show_failures
+    from kitbag_installer.cli.path_advice import is_on_path, path_advice
     from kitbag_installer.cli.terminal import show_error
     from kitbag_installer.installation import is_foreign
+    from kitbag_installer.preflight.actions import DONE
+    from kitbag_installer.upgrading import held_back
 
     for result in done.builds:
         if is_foreign(result):
-            reporter.info(
-                f"{result.build.key} was installed by another tool; --reinstall replaces it"
-            )
+            reporter.info(foreign_line(done.root, result.build))
+    for key, held in held_back(done.root, [result.build.key for result in done.there]).items():
+        reporter.info(held_line(key, held))
     if done.refused_names:
         names = ", ".join(done.refused_names)
         reporter.warn(f"not made by kitbag and left alone: {names}; --force replaces them")
-    fresh = any(result.action in ("installed", "reinstalled") for result in done.builds)
-    path = os.environ.get("PATH", "").split(os.pathsep)
-    if bin_dir and fresh and not any(_same(bin_dir, entry) for entry in path if entry):
-        reporter.info(f'{bin_dir} is not on PATH; export PATH="{bin_dir}:$PATH" puts it there')
-    for result in done.failures:
+    fresh = any(result.action in DONE.values() for result in done.builds)
+    if any(result.elsewhere and result.action in DONE.values() for result in done.builds):
+        reporter.info("no names lead to what is for elsewhere; see kitbag installed")
+    if bin_dir and done.command and fresh and not is_on_path(bin_dir, os.environ):
+        reporter.info(path_advice(bin_dir, os.environ))
+    for result in done.builds:
         if result.error is not None:
             show_error(result.error, as_json=False)
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, os.path.expanduser(other))
-    except OSError:
-        return False
+        elif result.bytecode is not None:
+            show_failures(result.path, result.bytecode)
 
 
 def _status(done: InstallResult) -> int:
-    return max((r.error.exit_status for r in done.builds if r.error is not None), default=0)
+    statuses = [result.error.exit_status for result in done.builds if result.error is not None]
+    broken = any(result.bytecode and result.bytecode.failures for result in done.builds)
+    return max([*statuses, 1 if broken else 0])
 
 
 def _as_table(done: InstallResult) -> dict[str, Any]:
@@ -221,6 +280,8 @@ def _as_table(done: InstallResult) -> dict[str, Any]:
         "builds": [build_table(result) for result in done.builds],
         "links": done.bin_links,
         "minor-links": done.minor_links,
+        "turned-links": done.turned_links,
+        "pruned": [str(key) for key in done.pruned],
         "refused-names": list(done.refused_names),
         "kitbag": done.command,
     }

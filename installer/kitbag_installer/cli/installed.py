@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     """Do it; returns the exit status."""
     from kitbag_bundles.requests import parse_requests
     from kitbag_installer.cli.terminal import write_json, write_line
-    from kitbag_installer.inventory import list_installed
+    from kitbag_installer.inventory import OTHER_TOOL, list_installed
     from kitbag_installer.selection import matching_keys
 
     root = chosen_root(options)
@@ -45,9 +45,12 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
                 "path": item.path,
                 "executable": item.executable,
                 "release": item.release,
+                "by": "other" if item.maker == OTHER_TOOL else item.maker,
                 "by-kitbag": item.by_kitbag,
                 "current": item.current,
+                "pinned": item.pinned,
                 "problem": item.problem,
+                "for": item.elsewhere.partition(" ")[2],
             }
             for item in found
         ]
@@ -56,8 +59,17 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     if not found:
         write_line(f"nothing is installed in {root.path}")
     width = max((len(str(item.key)) for item in found), default=0)
+    lines = [item.key.minor_key for item in found]
     for item in found:
-        mark = "" if item.by_kitbag or item.problem else "  (by another tool)"
-        note = f"  ({item.problem})" if item.problem else mark
+        notes = [item.problem] if item.problem else []
+        if not item.problem and not item.by_kitbag:
+            notes.append(f"by {item.maker}")
+        if item.elsewhere:
+            notes.append(item.elsewhere)
+        if item.current and lines.count(item.key.minor_key) > 1:
+            notes.append("in use")
+        if item.pinned:
+            notes.append("turned to by a rollback")
+        note = f"  ({'; '.join(notes)})" if notes else ""
         write_line(f"{item.key!s:<{width}}  {item.executable}{note}")
     return 0

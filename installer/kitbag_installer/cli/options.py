@@ -12,6 +12,12 @@ from kitbag_installer.roots import Root, default_bin_dir, default_root
 if TYPE_CHECKING:
     import argparse
 
+    from kitbag_installer.bytecode.modes import BytecodeOptions
+
+_TRUTHS = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 REQUEST_HELP = (
     "which builds: 3.13, 3.13.5, 3.14t, 3.13+debug, '>=3.11,<3.13', cpython@3.12, pypy3.11, "
     "graalpy, latest, or a key such as cpython-3.13.5-linux-x86_64-gnu"
@@ -78,3 +84,20 @@ def chosen_jobs(options: argparse.Namespace) -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+def chosen_bytecode(compile: bool | None) -> BytecodeOptions:  # noqa: A002  # as the field
+    """What to do about bytecode: the option, ``KITBAG_COMPILE_BYTECODE``, Python's own variables.
+
+    Raises :class:`UsageError` for values that they can't have.
+    """
+    from kitbag_installer.bytecode.modes import BytecodeOptions, chosen_mode
+
+    if compile is None:
+        text = os.environ.get("KITBAG_COMPILE_BYTECODE", "")
+        if text and text.lower() not in _TRUTHS:
+            raise UsageError(f"KITBAG_COMPILE_BYTECODE is {text!r}; set it to 1 or 0")
+        compile = _TRUTHS.get(text.lower())  # noqa: A001
+    if not compile:
+        return BytecodeOptions(compile)
+    return BytecodeOptions(compile, *chosen_mode(os.environ))

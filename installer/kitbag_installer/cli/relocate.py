@@ -7,6 +7,7 @@ them again.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from kitbag_installer.cli.options import add_output, add_requests, add_root, chosen_root
@@ -56,6 +57,11 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     for item in done:
         if item.rewritten:
             write_line(f" ~ {item.key}: {item.rewritten} files, from {item.old_home}")
+        elif item.home != root.install_path(item.key):
+            write_line(
+                f"{item.key} is for {os.path.dirname(item.home)} and was left as it is; "
+                "name it to rewrite it for where it is now"
+            )
         else:
             write_line(f"{item.key} is where it was installed")
     return 0

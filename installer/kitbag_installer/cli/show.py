@@ -41,6 +41,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     host = this_host()
     with Bundle.open(options.bundle) as bundle:
         if options.json:
+            from kitbag_bundles.implementations import implementation_of
             from kitbag_bundles.manifest import to_table
 
             table = to_table(bundle.manifest)
@@ -48,6 +49,11 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
             table["fits"] = {
                 str(build.key): not (host.unfit(build.key) or host.lacks(build))
                 for build in bundle.manifest.builds
+            }
+            table["licences"] = {
+                str(build.key): licence
+                for build in bundle.manifest.builds
+                if (licence := implementation_of(build.key).licence(build.flavor))
             }
             table["members"] = {name: bundle.size_of(name) for name in bundle.names()}
             write_json(table)
@@ -84,8 +90,18 @@ def _render(bundle: Bundle, host: Any) -> None:
         write_line(f"  {'here':<10}{'does not fit: ' + reason if reason else 'fits this host'}")
 
 
+def _bytecode(build: Build) -> str:
+    from kitbag_installer.cli.terminal import human_size
+
+    made = build.bytecode
+    if made is None:
+        return ""
+    return f"{made.files} files by {made.maker}, {made.mode} ({human_size(made.size)})"
+
+
 def facts(build: Build) -> list[tuple[str, str]]:
     """What there is to tell of a build, as labels and texts; the shell header tells the same."""
+    from kitbag_bundles.implementations import implementation_of
     from kitbag_installer.cli.terminal import human_size
 
     payload, needs = build.payload, build.needs
@@ -97,7 +113,9 @@ def facts(build: Build) -> list[tuple[str, str]]:
         ("unpacked", f"{human_size(build.unpacked_size)} in {build.files} files and folders"),
         ("release", " ".join(part for part in (build.release, build.flavor) if part)),
         ("needs", ", ".join(part for part in wanted if part)),
+        ("bytecode", _bytecode(build)),
         ("from", build.url),
+        ("licence", implementation_of(build.key).licence(build.flavor)),
         ("role", "starts the installer; installed only on request" if build.bootstrap else ""),
     ]
     return [(label, text) for label, text in facts if text]

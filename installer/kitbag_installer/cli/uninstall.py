@@ -1,14 +1,17 @@
 """Remove installed builds, the links to them, and with the last one kitbag itself.
 
-Virtual environments that were made from a removed build stop working.
+Builds that another tool installed stay, unless one is named by its full key. Virtual environments
+that were made from a removed build stop working.
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import UsageError
 from kitbag_installer.cli.options import add_output, add_requests, add_root, chosen_root
+from kitbag_installer.roots import default_bin_dir
 
 if TYPE_CHECKING:
     import argparse
@@ -26,7 +29,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     add_requests(parser, "say --all")
-    parser.add_argument("--all", action="store_true", help="remove every build in the root")
+    parser.add_argument(
+        "--all", action="store_true", help="remove every build that kitbag installed"
+    )
     add_root(parser)
     add_output(parser)
 
@@ -40,13 +45,30 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     if bool(options.requests) == options.all:
         raise UsageError("name the builds to remove, or say --all")
     root = chosen_root(options)
-    keys, links = uninstall_builds(root, parse_requests(options.requests), reporter)
+    bin_dirs = (default_bin_dir(os.environ), os.environ.get("UV_PYTHON_BIN_DIR", ""))
+    done = uninstall_builds(
+        root,
+        parse_requests(options.requests),
+        reporter,
+        [folder for folder in bin_dirs if os.path.isabs(folder)],
+    )
     if options.json:
-        removed = [str(key) for key in keys]
-        write_json({"root": root.path, "removed": removed, "removed-links": list(links)})
-    elif not keys:
-        write_line(f"nothing is installed in {root.path}")
-    else:
-        for key in keys:
-            write_line(f" - {key}")
+        write_json(
+            {
+                "root": root.path,
+                "removed": [str(key) for key in done.keys],
+                "removed-links": list(done.links),
+                "left": [str(key) for key in done.left],
+            }
+        )
+        return 0
+    for key in done.keys:
+        write_line(f" - {key}")
+    if not done.keys:
+        others = f"; other tools have {len(done.left)} there" if done.left else ""
+        write_line(
+            f"nothing is installed in {root.path}"
+            if not others
+            else f"kitbag has installed nothing in {root.path}{others}"
+        )
     return 0

@@ -3,7 +3,7 @@
 With a bundle: its structure, its own digest, every member against SHA256SUMS, every list; of a
 damaged one, which members, records and bytes are damaged. With --root, or with nothing at all:
 every file of every installed build against its receipt. Exit status 3 if anything is not what it
-should be.
+should be. What is damaged is mended with kitbag repair.
 """
 
 from __future__ import annotations
@@ -187,6 +187,7 @@ def _as_table(result: Verified) -> dict[str, Any]:
         "sound": result.sound,
         "foreign": result.foreign,
         "files": result.files,
+        "bytecode": result.bytecode,
         "missing": list(result.missing),
         "changed": list(result.changed),
         "extra": list(result.extra),
@@ -199,7 +200,8 @@ def _lines(result: Verified) -> list[str]:
         return [f"{result.key}: not checked; another tool installed it"]
     if result.sound:
         added = f", {len(result.extra)} added since" if result.extra else ""
-        return [f"{result.key}: sound; {result.files} files{added}"]
+        compiled = f" and {result.bytecode} compiled ones" if result.bytecode else ""
+        return [f"{result.key}: sound; {result.files} files{compiled}{added}"]
     lines = [f"{result.key}: {result.problem or 'not as it was installed'}"]
     for label, paths in (("missing", result.missing), ("changed", result.changed)):
         lines += [f"  {label}  {path}" for path in paths[:_SHOWN]]

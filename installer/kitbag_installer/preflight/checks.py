@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import DoesNotFit
-from kitbag_installer.preflight.demand import demand_of_build, demand_of_root
+from kitbag_installer.preflight.demand import demand_of_build, demand_of_bytecode, demand_of_root
 from kitbag_installer.preflight.places import allowed, place_of
 from kitbag_installer.preflight.points import Point, short
 from kitbag_installer.rewriting.prefix import check_home
@@ -37,6 +37,16 @@ class Tree(NamedTuple):
     entries: Sequence[Entry]
     contents_size: int
     """Bytes of the contents list."""
+    foreign: bool = False
+    """Whether it is for another machine, so that nothing of it runs here."""
+    laid_over: bool = True
+    """Whether bytecode that the bundle brings along is laid over it."""
+
+    @property
+    def has_links(self) -> bool:
+        """Whether symbolic links are made for it: in the tree, or to it."""
+        linked = self.build.key.target.os != "windows"
+        return linked or any(entry.kind == "l" for entry in self.entries)
 
 
 def check_place(
@@ -47,7 +57,8 @@ def check_place(
     demand = _demand(root, place, trees, installer_size)
     points = [*_check_path(root, place, trees), *_check_obstacles(root, place, trees)]
     if not any(point.code == "occupied" for point in points):
-        points += _check_rights(root, place)
+        only_foreign = bool(trees) and all(tree.foreign for tree in trees)
+        points += _check_rights(root, place, runs=not only_foreign)
         points += _check_abilities(root, place, trees)
         if not place.read_only:
             points += _check_room(root, place, demand)
@@ -90,6 +101,9 @@ def _demand(root: Root, place: Place, trees: Sequence[Tree], installer_size: int
     demand = demand_of_root(missing, installer_size, len(trees), place.unit)
     for tree in trees:
         demand = demand.plus(demand_of_build(tree.entries, tree.contents_size, place.unit))
+        bytecode = tree.build.bytecode if tree.laid_over else None
+        if bytecode is not None:
+            demand = demand.plus(demand_of_bytecode(bytecode, tree.entries, place.unit))
     return demand
 
 
@@ -146,12 +160,12 @@ def _check_obstacles(root: Root, place: Place, trees: Sequence[Tree]) -> list[Po
     messages += [
         f"{path}: something is there that is no build; move it away, then try again"
         for path in homes
-        if os.path.lexists(path) and not os.path.isdir(path)
+        if os.path.islink(path) or (os.path.lexists(path) and not os.path.isdir(path))
     ]
     return [Point("occupied", message) for message in messages]
 
 
-def _check_rights(root: Root, place: Place) -> list[Point]:
+def _check_rights(root: Root, place: Place, *, runs: bool) -> list[Point]:
     points = []
     if place.read_only:
         message = f"{short(root.path)}: Read-only file system; {_ELSEWHERE}"
@@ -161,7 +175,7 @@ def _check_rights(root: Root, place: Place) -> list[Point]:
             Point("permission", f"{path}: Permission denied; check who owns it, or {_ELSEWHERE}")
             for path in _closed(root, place)
         ]
-    if place.no_exec:
+    if place.no_exec and runs:
         message = "programs may not run there, the file system is mounted noexec"
         points.append(Point("noexec", f"{short(root.path)}: {message}; {_ELSEWHERE}"))
     return points
@@ -180,7 +194,7 @@ def _closed(root: Root, place: Place) -> list[str]:
 
 def _check_abilities(root: Root, place: Place, trees: Sequence[Tree]) -> list[Point]:
     points = []
-    if trees and place.kind in _WITHOUT_LINKS:
+    if place.kind in _WITHOUT_LINKS and any(tree.has_links for tree in trees):
         points.append(without_links(root.path, place.kind))
     if place.kind in _WITHOUT_CASE and any(tree.build.case_collisions for tree in trees):
         points.append(without_case(root.path))

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kitbag_bundles.contents import Entry
+    from kitbag_bundles.manifest import Bytecode
 
 RECEIPT_INODES = 4
 """The receipt's directory and its three files."""
@@ -19,6 +20,8 @@ ORIGINALS = 3 << 15
 _KIND, _SIZE = attrgetter("kind"), attrgetter("size")
 _ENTRY = 32
 """Bytes of a name in its directory: ext4 takes 8 and the name."""
+_RECORD = 140
+"""Bytes of a line in the receipt's list of bytecode: a digest and a path."""
 
 
 class Demand(NamedTuple):
@@ -53,6 +56,22 @@ def demand_of_build(entries: Sequence[Entry], contents_size: int, unit: int) -> 
     blocks = sum([-(-size // unit) for size in sizes]) + directories + names * _ENTRY // unit
     blocks += _blocks((contents_size, ORIGINALS, 1, 1, 1), unit)
     return Demand(sum(sizes), blocks * unit, inodes, inodes + added)
+
+
+def demand_of_bytecode(bytecode: Bytecode, entries: Sequence[Entry], unit: int) -> Demand:
+    """What the compiled files that a bundle brings along take besides, each in a folder more.
+
+    Their sizes one by one are not known, so each is given a block for its end.
+    """
+    folders = len({entry.path.rpartition("/")[0] for entry in entries if _is_source(entry)})
+    blocks = bytecode.unpacked_size // unit + bytecode.files + folders
+    blocks += bytecode.files * 2 * _ENTRY // unit + _blocks((bytecode.files * _RECORD,), unit)
+    inodes = bytecode.files + folders
+    return Demand(bytecode.unpacked_size, blocks * unit, bytecode.files, inodes + 1)
+
+
+def _is_source(entry: Entry) -> bool:
+    return entry.kind == "f" and entry.path.endswith(".py")
 
 
 def demand_of_root(missing_directories: int, installer_size: int, builds: int, unit: int) -> Demand:

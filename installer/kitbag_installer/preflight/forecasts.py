@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import FileSystemError
+from kitbag_bundles.implementations import implementation_of
 from kitbag_bundles.layout import command_names, executable
 from kitbag_installer import launcher, links
+from kitbag_installer.elsewhere import whose
+from kitbag_installer.hosts import this_host
+from kitbag_installer.platforms import this_system
+from kitbag_installer.preflight.actions import IDLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,23 +31,28 @@ class Forecast:
     bin_links: dict[str, str]
     refused_names: tuple[str, ...]
     command: str
+    turned_links: dict[str, str] = field(default_factory=dict)
 
 
-def forecast(plan: Plan, *, bin_dir: str, default: bool, force: bool) -> Forecast:
+def forecast(
+    plan: Plan, *, bin_dir: str, default: bool, force: bool, seen_as: str = ""
+) -> Forecast:
     """What :func:`kitbag_installer.installation.install_builds` is going to link.
 
     Nothing in a root that can't be read, which is among the plan's points.
     """
     root = plan.root
-    keys = [build.key for build in plan.builds]
+    coming = _for_here(plan, seen_as)
+    keys = list(coming)
     try:
-        minor = links.minor_links(root, keys) if keys else {}
+        minor = links.minor_links(root, coming) if keys else {}
     except FileSystemError:
         return Forecast({}, {}, (), "")
+    turned = links.turned_links(root, minor)
     if not bin_dir or not keys:
-        return Forecast(minor, {}, (), "")
+        return Forecast(minor, {}, (), "", turned)
     wanted = {
-        os.path.join(bin_dir, name): target
+        os.path.join(bin_dir, name + this_system.COMMAND_SUFFIX): target
         for key in sorted(keys, key=lambda key: key.order())
         for target in [_target(root, key, minor)]
         for name in command_names(key, default=default)
@@ -54,13 +64,22 @@ def forecast(plan: Plan, *, bin_dir: str, default: bool, force: bool) -> Forecas
     if not force and not launcher.may_write_command(command):
         refused.append(command)
         command = ""
-    return Forecast(minor, made, tuple(refused), command)
+    return Forecast(minor, made, tuple(refused), command, turned)
+
+
+def _for_here(plan: Plan, seen_as: str) -> dict[BuildKey, str]:
+    """Those of what is going to be there that are for use here, with their releases."""
+    fresh = {build.key for build, action in zip(plan.builds, plan.actions) if action not in IDLE}
+    host = this_host()
+    away = plan.foreign | (fresh if seen_as else set())
+    away |= {key for key in plan.coming if key not in fresh and whose(plan.root, key, host)}
+    return {key: release for key, release in plan.coming.items() if key not in away}
 
 
 def _target(root: Root, key: BuildKey, minor: Mapping[str, str]) -> str:
     """Through the minor-version link if that is going to lead to this build."""
     place, link = root.install_path(key), root.minor_link(key)
-    blocked = os.path.lexists(link) and not os.path.islink(link)
-    if key.implementation != "cpython" or blocked:
+    blocked = os.path.lexists(link) and not this_system.link_text(link)
+    if not implementation_of(key).has_minor_link or blocked:
         return os.path.join(place, executable(key))
     return os.path.join(link, executable(key)) if minor.get(link) == place else ""

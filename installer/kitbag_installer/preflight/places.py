@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from kitbag_installer.platforms import this_system
+
 _MOUNTS = "/proc/self/mountinfo"
 _LARGEST_UNIT = 1 << 16
 _USUAL_UNIT = 4096
 _NAME_MAX = 255
-_PATH_MAX = 4096
 
 
 class Place(NamedTuple):
@@ -47,9 +48,7 @@ def place_of(path: str) -> Place:
         status = os.statvfs(folder)
         device = os.stat(folder).st_dev
     except (OSError, AttributeError):
-        return Place(
-            folder, obstacle, "", _USUAL_UNIT, None, None, False, False, _NAME_MAX, _PATH_MAX
-        )
+        return _place_by_shutil(folder, obstacle)
     # A file system without a size, such as a tmpfs without limit, says 0 of 0. What is reserved
     # for root is for root alone.
     free = status.f_bfree if _is_root() else status.f_bavail
@@ -63,11 +62,24 @@ def place_of(path: str) -> Place:
         unit=unit if 512 <= unit <= _LARGEST_UNIT else _USUAL_UNIT,
         free=free * (status.f_frsize or status.f_bsize) if status.f_blocks else None,
         inodes=inodes if status.f_files else None,
-        read_only=bool(status.f_flag & os.ST_RDONLY),
+        read_only=bool(status.f_flag & getattr(os, "ST_RDONLY", 1)),
         no_exec=bool(status.f_flag & getattr(os, "ST_NOEXEC", 0)),
         longest_name=status.f_namemax or _NAME_MAX,
-        longest_path=_longest_path(folder),
+        longest_path=this_system.longest_path(folder),
     )
+
+
+def _place_by_shutil(folder: str, obstacle: str) -> Place:
+    """What there is to know where the system has no ``statvfs``, as on Windows."""
+    import shutil
+
+    try:
+        free: int | None = shutil.disk_usage(folder).free
+    except OSError:
+        free = None
+    longest = this_system.longest_path(folder)
+    unit, name = _USUAL_UNIT, _NAME_MAX
+    return Place(folder, obstacle, "", unit, free, None, False, False, name, longest)
 
 
 def allowed(path: str, mode: int) -> bool:
@@ -89,14 +101,6 @@ def _nearest(path: str) -> tuple[str, str]:
 
 def _is_root() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def _longest_path(folder: str) -> int:
-    try:
-        # The system counts the NUL at the end.
-        return os.pathconf(folder, "PC_PATH_MAX") - 1
-    except (OSError, ValueError):
-        return _PATH_MAX - 1
 
 
 def _kind(folder: str, device: int) -> str:

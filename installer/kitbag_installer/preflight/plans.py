@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from kitbag_bundles.layout import executable
+from kitbag_bundles.errors import FileSystemError
 from kitbag_bundles.members import INSTALLER
+from kitbag_installer.preflight.actions import (
+    IDLE,
+    action_for,
+    check_additions,
+    is_there,
+)
 from kitbag_installer.preflight.checks import Tree, check_needs, check_place
 from kitbag_installer.preflight.points import Point, in_order
 from kitbag_installer.selection import select_builds
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
 
+_ANOTHER = "choose another build"
+_CURES = {"node": f"install it, or {_ANOTHER}"}
+
+
 class Plan(NamedTuple):
     """An install before it begins."""
 
@@ -31,11 +40,24 @@ class Plan(NamedTuple):
     builds: tuple[Build, ...]
     """What was chosen, in the order of the keys; what is there already too."""
     actions: tuple[str, ...]
-    """For each of them ``install``, ``reinstall`` or ``present``."""
+    """For each of them what :func:`kitbag_installer.preflight.actions.action_for` says."""
     place: Place
     demand: Demand
     points: tuple[Point, ...]
     """What fails, in the order of their codes; empty if it is going to work."""
+    pruned: tuple[BuildKey, ...] = ()
+    """Older patches that are going to be removed."""
+    foreign: frozenset[BuildKey] = frozenset()
+    """Those of ``builds`` that can't run on this host."""
+
+    @property
+    def coming(self) -> dict[BuildKey, str]:
+        """What of ``builds`` will be there: its release, or empty for one that is there now."""
+        return {
+            build.key: "" if action in IDLE else build.release
+            for build, action in zip(self.builds, self.actions)
+            if action != "newer-present" or is_there(self.root, build.key)
+        }
 
 
 def plan_install(
@@ -46,37 +68,63 @@ def plan_install(
     *,
     reinstall: bool,
     bin_dir: str,
+    upgrade: bool = False,
+    prune: bool = False,
+    foreign: bool = False,
+    bytecode: bool = True,
 ) -> Plan:
     """Choose what ``requests`` name, or everything that fits ``host``, and hold it against both.
 
-    Reads the contents lists of what is to be installed. Raises :class:`NoMatch`, and
-    :class:`IntegrityError` for a bundle that is damaged.
+    ``bytecode`` says whether what the bundle brings along of that counts. Reads the contents lists
+    of what is to be installed. Raises :class:`NoMatch`, and :class:`IntegrityError` for a bundle
+    that is damaged.
     """
-    chosen = select_builds(bundle.manifest.builds, requests, host)
+    there = _installed(root) if upgrade else None
+    lines = None if there is None else {key.minor_key for key in there}
+    chosen = select_builds(bundle.manifest.builds, requests, host, lines, foreign=foreign)
     actions = tuple(
-        ("reinstall" if reinstall else "present") if is_there(root, build.key) else "install"
+        action_for(root, build, requests, reinstall=reinstall, upgrade=bool(there))
         for build in chosen.builds
     )
     points = [Point("target", text) for text in chosen.refusals]
     trees = []
     for build, action in zip(chosen.builds, actions):
-        if action != "present":
+        if action not in IDLE:
             size = bundle.size_of(build.contents_member)
-            trees.append(Tree(build, bundle.contents(build), size))
-            points += _doubts(build, host)
-            points += check_needs(build)
+            away = build.key in chosen.foreign
+            trees.append(Tree(build, bundle.contents(build), size, away, bytecode))
+            if not away:
+                points += _doubts(build, host)
+                points += check_needs(build)
+        if action == "upgrade":
+            points += check_additions(root, build)
     found, place, demand = check_place(root, trees, bundle.size_of(INSTALLER), bin_dir)
-    return Plan(root, chosen.builds, actions, place, demand, in_order([*points, *found]))
+    plan = Plan(
+        root,
+        chosen.builds,
+        actions,
+        place,
+        demand,
+        in_order([*points, *found]),
+        foreign=chosen.foreign,
+    )
+    if prune:
+        from kitbag_installer.upgrading import prunable
+
+        plan = plan._replace(pruned=prunable(root, plan.coming))
+    return plan
 
 
-def is_there(root: Root, key: BuildKey) -> bool:
-    """Whether a build with this key is installed, by whatever tool."""
-    place = root.install_path(key)
-    return os.path.isdir(place) and os.path.exists(os.path.join(place, executable(key)))
+def _installed(root: Root) -> tuple[BuildKey, ...]:
+    """The builds in ``root``; none in one that can't be read, which is among the points."""
+    try:
+        return tuple(root.builds())
+    except FileSystemError:
+        return ()
 
 
 def _doubts(build: Build, host: Host) -> list[Point]:
     return [
-        Point(code, f"{build.key}: {clause}; choose another build", advice=True)
+        Point(code, f"{build.key}: {clause}; {_CURES.get(code, _ANOTHER)}", advice=True)
         for code, clause in host.doubts(build).items()
     ]

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from kitbag_bundles.reporting import Reporter
 
 CODES = (
-    *("target", "cpu", "os-version", "loader", "libraries"),
+    *("target", "cpu", "os-version", "node", "loader", "libraries"),
     *("path-text", "occupied", "read-only", "permission", "noexec", "path-length", "name-length"),
-    *("symlinks", "case", "space", "inodes", "bin-dir"),
+    *("symlinks", "case", "space", "inodes", "bin-dir", "additions"),
 )
 """Every code, in the order in which points are told."""
 

@@ -20,12 +20,19 @@ if TYPE_CHECKING:
 _NO_LINKS = frozenset({errno.EPERM, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
-def probe(root: Root, *, case_matters: bool) -> list[Point]:
-    """Make a link in the root's temporary directory and take it away; raises :class:`OSError`."""
+def probe(root: Root, *, case_matters: bool, links_matter: bool = True) -> list[Point]:
+    """Make a link in the root's temporary directory and take it away; raises :class:`OSError`.
+
+    Where links don't matter it is an empty file.
+    """
     link = root.scratch("probe")
     try:
-        # Never a dangling one, not even if a kill leaves it until the next sweep.
-        os.symlink(os.curdir, link)
+        if links_matter:
+            # Never a dangling one, not even if a kill leaves it until the next sweep.
+            os.symlink(os.curdir, link)
+        else:
+            with open(link, "xb"):
+                pass
     except OSError as error:
         if error.errno in _NO_LINKS:
             return [without_links(root.path)]

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles import layout
+from kitbag_bundles.implementations import implementation_of
 from kitbag_installer.rewriting.prefix import PREFIX_PATH, check_home
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ _SCRIPTS = ("bin", "module")
 
 
 def _is_rewritten(key: BuildKey) -> bool:
-    return key.implementation == "cpython" and key.target.os != "windows"
+    return implementation_of(key).is_rewritten(key)
 
 
 def _kinds(key: BuildKey) -> re.Pattern[str]:

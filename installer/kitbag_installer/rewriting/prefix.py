@@ -21,6 +21,7 @@ _BEFORE = (
 )
 _AFTER = r"(?=[/\"'\s:,;)]|$)"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_OF_WINDOWS = re.compile(r"[A-Za-z]:[\\/].|\\\\[^\\/?.]")
 _SHELL_SPECIAL = re.compile(r"[\s\"'`$\\|&;<>()*?\[]")
 
 
@@ -46,7 +47,8 @@ def check_home(home: str) -> None:
     """Refuse a home that cannot be written into text files; raises :class:`DoesNotFit`.
 
     ``home`` is the absolute path of the installed tree. Spaces, quotes and every printable
-    character are fine; bytes that are not UTF-8 and control characters (a newline) are not.
+    character are fine; bytes that are not UTF-8 and control characters (a newline) are not. A path
+    of Windows is fine as well: what is for Windows names no place.
     """
     shown = ascii(home)
     try:
@@ -61,6 +63,8 @@ def check_home(home: str) -> None:
             f"the path {shown} holds a newline or another control character,"
             " so Python's own files cannot name it: choose another --root"
         )
+    if _OF_WINDOWS.match(home):
+        return
     if not home.startswith("/") or home.endswith("/"):
         raise DoesNotFit(
             f"the path {shown} is not absolute or ends with a slash: give the full path of the tree"

@@ -57,6 +57,7 @@ def _safe_environment(home: Path) -> dict[str, str]:
         "UV_CACHE_DIR": str(home / ".cache" / "uv"),
         "UV_NO_CONFIG": "1",
         "UV_OFFLINE": "1",
+        "SHELL": "/bin/sh",
         "PIP_NO_INDEX": "1",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }

@@ -104,6 +104,7 @@ class Surroundings:
             "TMPDIR": str(self.tmp),
             "LC_ALL": "C.UTF-8",
             "TERM": "dumb",
+            "SHELL": "/bin/bash",
             "COLUMNS": "100",
             "UV_CACHE_DIR": str(self.tmp / "uv"),
             "UV_NO_CONFIG": "1",
@@ -323,7 +324,9 @@ def test_examples_in_the_help_can_be_parsed(verb: str) -> None:
     examples = [re.split(r"\s{3,}(?=\w)", line.strip())[0] for line in lines if line.strip()]
     assert examples
     for example in examples:
-        words = shlex.split(example.rpartition("&& ")[2])
+        words = shlex.split(example.rpartition("&& ")[2].partition(" > ")[0])
+        if re.fullmatch(r"[A-Z_]+=\S+", words[0]):
+            del words[0]
         at = words.index(verb)
         start, rest = words[:at], words[at + 1 :]
         if start[0] == "python3":

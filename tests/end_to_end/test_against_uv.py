@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from support.cli import finish, run, start
+from support.cli import assert_refused, finish, run, start
 from support.installed import (
     PREFIX,
     Tree,
@@ -31,8 +31,9 @@ from support.installed import (
     check_sysconfig,
 )
 from support.interpreters import Interpreter, find_interpreters
-from support.journey import kitbag, shared_bundle
+from support.journey import kitbag
 from support.members import below, write_archive
+from support.neighbours import Both
 from support.pbs import make_pbs_archive, pbs_members
 from support.sharing import exclusively, shared
 from support.snapshots import snapshot
@@ -375,36 +376,6 @@ class TestOlderReleases:
         assert flags[0] == flags[1].replace("/install", str(sides.home))
 
 
-class Both(NamedTuple):
-    """One root that kitbag and uv share, with the small real build ready for both."""
-
-    root: Path
-    bundle: Path
-    uv: Uv
-    key: str
-    minor: str
-    bin_dir: Path
-
-    def install(self, *options: str) -> str:
-        return kitbag(
-            *("install", self.bundle, "--root", self.root, "--bin-dir", self.bin_dir, *options)
-        )
-
-    @property
-    def home(self) -> Path:
-        return self.root / self.key
-
-    def listed(self) -> list[str]:
-        return [item["key"] for item in self.uv.installed()]
-
-    def prefix_of(self, python: str | Path) -> str:
-        done = subprocess.run(
-            [python, "-I", "-c", "import sys; print(sys.base_prefix)"],
-            env=self.uv.environment, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        return done.stdout.strip()
-
-
 @pytest.fixture
 def both(
     tmp_path: Path,
@@ -412,12 +383,7 @@ def both(
     slim_archive: Path,
     packable_interpreter: Interpreter,
 ) -> Both:
-    bundle = shared_bundle(tmp_path_factory, "slim.kitbag", slim_archive)
-    one = packable_interpreter
-    root = tmp_path / "root"
-    uv = Uv.at(root, tmp_path / "uv", list_entry(slim_archive, one))
-    key = f"cpython-{one.full_version}-linux-{one.machine}-gnu"
-    return Both(root, bundle, uv, key, one.minor, uv.bin_dir)
+    return Both.at(tmp_path, tmp_path_factory, slim_archive, packable_interpreter)
 
 
 class TestUvFindsOurs:
@@ -504,24 +470,24 @@ class TestOverEachOther:
         assert "nothing is installed" in kitbag("installed", "--root", both.root)
         kitbag("uninstall", "--all", "--root", both.root)
         assert not os.path.lexists(command)
+        assert not both.root.exists()
         both.install()
         self.healthy(both)
         kitbag("verify", "--root", both.root)
 
     def test_we_uninstall_uvs(self, both: Both) -> None:
+        """Only if somebody says that very build; what uv made around it stays uv's."""
         both.install()
         both.uv.python("install", "-r", both.minor)
-        kitbag("uninstall", both.minor, "--root", both.root)
-        assert both.listed() == []
-        assert not os.path.lexists(both.bin_dir / f"python{both.minor}")
-        assert {each.name for each in both.root.iterdir()} <= {".gitignore", ".lock", ".temp"}
-        both.uv.python("install", both.minor)
-        self.healthy(both)
-
-    def test_we_uninstall_what_only_uv_installed(self, both: Both) -> None:
-        """Links that uv made in its own bin directory are uv's to make anew."""
-        both.uv.python("install", both.minor)
+        before = snapshot(both.home, both.bin_dir / f"python{both.minor}")
+        refused = run("uninstall", both.minor, "--root", both.root)
+        assert_refused(refused, 4, "was installed by uv", f"uv python uninstall {both.key}")
         kitbag("uninstall", "--all", "--root", both.root)
+        assert snapshot(both.home, both.bin_dir / f"python{both.minor}") == before
+        self.healthy(both)
+        done = run("uninstall", both.key, "--root", both.root)
+        assert (done.status, done.out) == (0, f" - {both.key}\n")
+        assert "not installed by kitbag but by uv" in done.err
         assert both.listed() == []
         assert not [each for each in both.root.iterdir() if each.is_symlink()]
         both.uv.python("install", both.minor)

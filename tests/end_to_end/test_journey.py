@@ -526,8 +526,8 @@ class TestVerbs:
         assert not dangling(tmp_path)
         assert_refused(run_kitbag("uninstall", "3.13.4", "--root", root), 4, "3.13.4", "3.12.9")
         kitbag("uninstall", "--all", "--root", root)
-        assert not list(bin_dir.iterdir())
-        assert {each.name for each in root.iterdir()} == {".gitignore", ".lock", ".temp"}
+        assert not bin_dir.exists()
+        assert not root.exists()
 
 
 class TestLauncher:
@@ -557,8 +557,8 @@ class TestLauncher:
         # The interpreter that runs this is the one that goes.
         done = run(command, "uninstall", "--all")
         assert done.err == ""
-        assert {each.name for each in root.iterdir()} == {".gitignore", ".lock", ".temp"}
-        assert not list(bin_dir.iterdir())
+        assert not root.exists()
+        assert not bin_dir.exists()
 
     def test_two_builds(self, slim_bundle: Path, tmp_path: Path) -> None:
         """One of two builds goes; the launcher goes on with the other."""
@@ -593,7 +593,7 @@ class TestEveryVersion:
             check_extension_by_setuptools(tree, tmp_path / "work")
         kitbag("verify", "--root", second)
         kitbag("uninstall", "--all", "--root", second)
-        assert {each.name for each in second.iterdir()} == {".gitignore", ".lock", ".temp"}
+        assert not second.exists()
         shutil.rmtree(tmp_path)
 
 

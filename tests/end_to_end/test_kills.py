@@ -234,6 +234,7 @@ class Uninstall(Scene):
 
     def prepare(self) -> None:
         shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.bin, ignore_errors=True)
         root = ["--root", self.root, "--bin-dir", self.bin]
         assert_done(call("install", self.bundles[0], *root))
 

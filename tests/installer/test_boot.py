@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -37,27 +38,45 @@ def test_without_a_fifo_the_number_decides(tmp_path: Path) -> None:
         assert not boot.is_running(str(scratch(tmp_path, name)))
 
 
-@pytest.mark.parametrize("locked", [False, True])
-def test_folder_and_what_was_made_for_it_go(tmp_path: Path, locked: bool) -> None:
+def run_boot(folder: Path, base: Path, *words: str) -> None:
+    command = [str(folder / "x.kitbag"), str(folder), str(base), *words]
+    program = f"import sys; from kitbag_installer.boot import main; sys.exit(main({command!r}))"
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+
+
+def test_folder_and_what_was_made_for_it_go(tmp_path: Path) -> None:
+    folder = scratch(tmp_path / "a" / "b", "1-1")
+    run_boot(folder, tmp_path, "--version")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("base", ["", "a", "a/b"])
+def test_what_was_there_before_stays(tmp_path: Path, base: str) -> None:
+    folder = scratch(tmp_path / "a" / "b", "1-1")
+    run_boot(folder, tmp_path / base, "--version")
+    assert (tmp_path / base).exists()
+    below = list((tmp_path / base).iterdir())
+    assert below == []
+
+
+def test_where_others_are_at_work_everything_stays(tmp_path: Path) -> None:
     root = tmp_path / "a" / "b"
     folder = scratch(root, "1-1")
-    if locked:
-        (root / ".lock").touch()
-    command = [str(tmp_path / "x.kitbag"), str(folder), str(tmp_path), "--version"]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-B",
-            "-c",
-            f"import sys; from kitbag_installer.boot import main; sys.exit(main({command!r}))",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("kitbag ")
+    with open(root / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run_boot(folder, tmp_path, "--version")
     assert not folder.exists()
-    assert (root / ".temp").exists() == locked
-    assert (tmp_path / "a").exists() == locked
-    assert tmp_path.exists()
+    assert {".lock", ".temp"} <= set(os.listdir(root))
+
+
+def test_an_uninstall_by_a_bundle_itself_leaves_nothing(tmp_path: Path) -> None:
+    """It runs from a folder in the root that goes; what was made for that goes after it."""
+    for base in ("", "a/b"):
+        root = tmp_path / "a" / "b"
+        folder = scratch(root, "1-1")
+        run_boot(folder, tmp_path / base, "uninstall", "--all", "--root", str(root))
+        assert root.exists() == bool(base)
+        (tmp_path / "a" / "b").mkdir(parents=True, exist_ok=True)

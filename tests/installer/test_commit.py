@@ -31,12 +31,21 @@ def root(tmp_path):
     return root
 
 
-@pytest.fixture(params=[True, False], ids=["exchange", "journal"])
+@pytest.fixture(params=["exchange", "journal", "journal-without-links"])
 def exchanging(request, monkeypatch):
-    """The file system can exchange two names, or can't."""
-    if not request.param:
+    """The file system can exchange two names, or can't, or can't make links either."""
+    if request.param != "exchange":
         monkeypatch.setattr(commit, "exchange", lambda one, other: False)
-    return request.param
+    if request.param == "journal-without-links":
+        symlink = os.symlink
+
+        def refusing(target, path, *arguments, **keywords):
+            if "kitbag-journal-" in os.fspath(path):
+                raise PermissionError(1, "Operation not permitted", path)
+            symlink(target, path, *arguments, **keywords)
+
+        monkeypatch.setattr(os, "symlink", refusing)
+    return request.param == "exchange"
 
 
 def make_tree(path: str, text: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from kitbag_bundles.contents import Entry, parse, render
 from kitbag_bundles.errors import ArchiveError, DigestMismatch, KitbagError
 from kitbag_bundles.reporting import SilentReporter
-from kitbag_installer.extraction import extract_build
+from kitbag_installer.extraction import extract_build, extract_files
 from kitbag_installer.payloads import PayloadReader
 from support.bundled import host_key, tree_of
 from support.bundles import packed_build
@@ -248,3 +248,42 @@ def test_progress_counts_the_compressed_bytes(tmp_path):
     with PayloadReader(build, io.BytesIO(archive), Progress()) as reader:
         extract_build(reader, entries_of(MEMBERS), str(tmp_path / "tree"))
     assert sum(counted) == len(archive)
+
+
+class TestOnlySome:
+    def extract(
+        self, archive: bytes, destination: Path, wanted: Sequence[str], keep: Sequence[str] = ()
+    ) -> dict[str, bytes]:
+        build = packed_build(str(host_key())).build
+        payload = replace(
+            build.payload, member="archives/x.tar.gz", top="python", sha256=sha256(archive)
+        )
+        progress = SilentReporter().progress("", 0)
+        with PayloadReader(replace(build, payload=payload), io.BytesIO(archive), progress) as one:
+            return extract_files(one, entries_of(MEMBERS), str(destination), wanted, keep)
+
+    def test_the_rest_is_left(self, tmp_path):
+        (tmp_path / "lib").mkdir()
+        (tmp_path / "lib/empty").write_text("mine\n")
+        kept = self.extract(packed(MEMBERS), tmp_path, ["lib/data"], ["bin/python3.13"])
+        assert kept == {"bin/python3.13": b"#!/bin/sh\n"}
+        assert tree_of(tmp_path) == {
+            "lib": ("d", 0o755, b""),
+            "lib/empty": ("f", 0o644, b"mine\n"),
+            "lib/data": ("f", 0o644, b"data" * 1000),
+        }
+
+    def test_what_is_there_is_not_written_over(self, tmp_path):
+        (tmp_path / "lib").mkdir()
+        (tmp_path / "lib/data").write_text("mine\n")
+        with pytest.raises(FileExistsError):
+            self.extract(packed(MEMBERS), tmp_path, ["lib/data"])
+        assert (tmp_path / "lib/data").read_text() == "mine\n"
+
+    def test_the_whole_archive_is_checked(self, tmp_path):
+        (tmp_path / "bin").mkdir()
+        for members in (MEMBERS[:2], [*MEMBERS, Member("lib/extra", b"x")]):
+            with pytest.raises(ArchiveError):
+                self.extract(packed(members), tmp_path, [])
+        with pytest.raises(DigestMismatch):
+            self.extract(packed(changed(2, data=b"DATA" * 1000)), tmp_path, [], ["lib/data"])

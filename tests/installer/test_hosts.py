@@ -36,6 +36,32 @@ def test_why_a_build_does_not_fit(key, reason):
 
 
 @pytest.mark.parametrize(
+    ("host", "key", "fits"),
+    [
+        (Host("macos", "aarch64", "none"), "macos-x86_64", True),
+        (Host("macos", "x86_64", "none"), "macos-aarch64", False),
+        (Host("windows", "x86_64", "none"), "windows-x86", True),
+        (Host("windows", "aarch64", "none"), "windows-x86_64", True),
+        (Host("windows", "x86_64", "none"), "windows-aarch64", False),
+        (Host("linux", "aarch64", "gnu"), "linux-x86_64", False),
+    ],
+)
+def test_some_systems_run_what_is_for_other_cpus(host, key, fits):
+    libc = "gnu" if host.os == "linux" else "none"
+    assert (not host.unfit(BuildKey.parse(f"cpython-3.13.5-{key}-{libc}"))) is fits
+    target = f"{key}-{libc}"
+    assert (target in host.targets) is fits
+
+
+def test_every_target_that_runs_here_is_known_the_best_last():
+    assert HOST.targets == ("linux-x86_64-gnu", "linux-x86_64_v2-gnu")
+    assert replace(HOST, arch="aarch64").targets == ("linux-aarch64-gnu",)
+    assert Host("windows", "aarch64", "none").targets == (
+        *("windows-x86-none", "windows-x86_64-none", "windows-aarch64-none"),
+    )
+
+
+@pytest.mark.parametrize(
     ("needed", "has", "lacks"),
     [("2.17", "2.34", False), ("2.34", "2.34", False), ("2.35", "2.34", True),
      ("2.9", "2.34", False), ("2.100", "2.34", True), ("", "2.34", False), ("2.17", "", False)],

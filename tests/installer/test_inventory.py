@@ -47,6 +47,27 @@ def test_builds_of_other_tools_are_listed(root):
     assert found.problem == ""
 
 
+@pytest.mark.parametrize(
+    ("sentence", "build", "maker"),
+    [
+        ("This Python installation is managed by uv and should not be modified.", True, "uv"),
+        ("This Python installation is managed by uv and should not be modified.", False, ""),
+        ("This Python is managed by uvw.", True, ""),
+        ("", True, ""),
+    ],
+)
+def test_uv_is_told_apart_where_that_is_certain(root, sentence, build, maker):
+    key = host_key("3.11.7")
+    library = Path(root.install_path(key), "lib", "python3.11")
+    library.mkdir(parents=True)
+    if sentence:
+        (library / "EXTERNALLY-MANAGED").write_text(f"[externally-managed]\nError={sentence}\n")
+    if build:
+        (library.parents[1] / "BUILD").write_text("20250101")
+    makers = [item.maker for item in list_installed(root)]
+    assert makers == [maker or "another tool", "kitbag", "kitbag", "kitbag"]
+
+
 def test_what_is_wrong_at_first_sight_is_told(root, tmp_path):
     Path(root.install_path(host_key("3.12.9")), ".kitbag", "receipt.json").write_text("{")
     os.unlink(f"{root.install_path(host_key('3.13.4'))}/bin/python3.13")

@@ -107,14 +107,35 @@ def test_it_takes_the_newest_python(shell, keys, expected, root, tmp_path):
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@pytest.mark.parametrize("keys", [[], ["cpython-3.8.20-linux-x86_64-gnu"], ["pypy-3.11.15-linux"]])
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["pypy-3.10.14", "pypy-3.9.19"], "pypy-3.10.14"),
+        (["pypy-3.11.15", "cpython-3.9.20"], "cpython-3.9.20"),
+        (["pypy-3.11.15", "cpython-3.8.20"], "pypy-3.11.15"),
+    ],
+)
+def test_a_pypy_will_do(shell, keys, expected, root, tmp_path):
+    for key in keys:
+        stand_in(root, f"{key}-linux-x86_64-gnu")
+        folder = Path(root.path, f"{key}-linux-x86_64-gnu", "bin")
+        (folder / "python").symlink_to("python3")
+    command = write_command(root, str(tmp_path / "bin"), force=False)
+    assert run(shell, command).stdout.startswith(f"{expected}-linux")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    "keys", [[], ["cpython-3.8.20-linux-x86_64-gnu"], ["graalpy-3.11.0-linux-x86_64-gnu"]]
+)
 def test_without_a_python_it_says_what_to_do(shell, keys, root, tmp_path):
     for key in keys:
-        stand_in(root, key)
+        stand_in(root, f"{key}-x86_64-gnu")
     done = run(shell, write_command(root, str(tmp_path / "bin"), force=False))
     assert done.returncode == 5
     assert done.stderr == (
-        f"kitbag: no CPython 3.9 or newer is installed in {root.path}; use the bundle instead\n"
+        f"kitbag: no CPython or PyPy 3.9 or newer is installed in {root.path}; "
+        "use the bundle instead\n"
     )
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from kitbag_bundles.errors import FileSystemError
-from kitbag_bundles.keys import BuildKey
+from kitbag_bundles.keys import BuildKey, Version
 from kitbag_bundles.layout import executable
 from kitbag_installer import links
+from kitbag_installer.pins import Pin, read_pins, write_pins
 from kitbag_installer.roots import Root
 
 GNU = "linux-x86_64-gnu"
@@ -275,7 +276,7 @@ def test_bin_directories_are_remembered(house, tmp_path):
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[1, null]", '"x"', "\xff"])
 def test_a_damaged_memory_is_no_memory(house, text):
-    os.makedirs(house.root.own)
+    os.makedirs(house.root.own, exist_ok=True)
     Path(house.root.own, "bin.json").write_text(text, encoding="latin-1")
     assert links.remembered_bin_dirs(house.root) == []
     house.install("cpython-3.13.5")
@@ -302,3 +303,48 @@ def test_a_bin_directory_that_can_not_be_is_told_with_the_way_out(house):
     house.bin.write_text("a file")
     with pytest.raises(FileSystemError, match="the builds are installed; name another with --bin"):
         house.install("cpython-3.13.5")
+
+
+def test_a_pin_holds_a_link_at_its_patch_and_goes_with_its_reason(house):
+    house.install("cpython-3.13.4", "cpython-3.13.5")
+    line = f"cpython-3.13-{GNU}"
+    pin = Pin(Version.parse("3.13.4"), Version.parse("3.13.5"), "")
+    write_pins(house.root, {line: pin, f"cpython-3.9-{GNU}": pin})
+    links.link_minor_versions(house.root)
+    assert house.minor_links() == {"cpython-3.13": "cpython-3.13.4"}
+    assert house.runs() == {"python3.13": "cpython-3.13.4"}
+    assert read_pins(house.root) == {line: pin}
+    coming = BuildKey.parse(f"cpython-3.13.6-{GNU}")
+    link = house.root.minor_link(coming)
+    assert links.minor_links(house.root, {coming: ""})[link] == house.root.install_path(coming)
+    same = BuildKey.parse(f"cpython-3.13.5-{GNU}")
+    assert links.minor_links(house.root, {same: "2"})[link] == house.root.install_path(same)
+    house.install("cpython-3.13.6")
+    assert house.minor_links() == {"cpython-3.13": "cpython-3.13.6"}
+    assert read_pins(house.root) == {}
+
+
+def test_which_links_are_going_to_be_turned(house):
+    key = house.add("cpython-3.13.5")
+    wanted = links.minor_links(house.root)
+    assert links.turned_links(house.root, wanted) == {}
+    links.link_minor_versions(house.root)
+    assert links.turned_links(house.root, wanted) == {}
+    newer = BuildKey.parse(f"cpython-3.13.6-{GNU}")
+    assert links.turned_links(house.root, links.minor_links(house.root, {newer: ""})) == {
+        house.root.minor_link(key): house.root.install_path(key)
+    }
+
+
+def test_names_into_a_patch_are_turned_to_the_same_in_its_heir(house):
+    house.install("cpython-3.13.4", "cpython-3.13.5", "pypy-3.11.13")
+    old, new = (BuildKey.parse(f"cpython-3.13.{n}-{GNU}") for n in (4, 5))
+    inside = Path(house.root.install_path(old), "bin")
+    (house.bin / "python").symlink_to(inside / "python3.13")
+    (house.bin / "pip").symlink_to(inside / "pip")
+    assert links.turn_names(house.root, old, new) == (str(house.bin / "python"),)
+    assert os.readlink(house.bin / "python") == f"{house.root.minor_link(new)}/bin/python3.13"
+    assert os.readlink(house.bin / "pip") == str(inside / "pip")
+    old, new = BuildKey.parse(f"pypy-3.11.13-{GNU}"), house.add("pypy-3.11.15")
+    assert links.turn_names(house.root, old, new) == (str(house.bin / "pypy3.11"),)
+    assert house.runs()["pypy3.11"] == "pypy-3.11.15"

@@ -3,13 +3,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from kitbag_bundles.errors import FileSystemError, LockTimeout, UsageError
 from kitbag_bundles.reporting import SilentReporter
-from kitbag_installer.locks import lock_timeout, locked
+from kitbag_installer.locks import is_awaited, lock_timeout, locked
 from kitbag_installer.roots import Root
 
 # BSD flock by other means than kitbag's own.
@@ -37,7 +38,9 @@ def take(root: Root, timeout: float | None = None) -> None:
 
 @pytest.fixture
 def root(tmp_path):
-    return Root(str(tmp_path))
+    root = Root(str(tmp_path / "root"))
+    root.prepare()
+    return root
 
 
 @pytest.fixture
@@ -107,11 +110,40 @@ def test_a_crash_lets_go_of_it(root, hold):
 
 
 def test_a_lock_that_can_not_be_opened_is_told(tmp_path):
-    with pytest.raises(FileSystemError, match=r"\.lock: can't be opened"):
-        take(Root(str(tmp_path / "nothing")))
     (tmp_path / ".lock").mkdir()
     with pytest.raises(FileSystemError, match=r"\.lock: can't be opened \(Is a directory\)"):
         take(Root(str(tmp_path)))
+
+
+@pytest.mark.parametrize("takes", ["lock", "root"])
+def test_who_waited_for_a_lock_that_is_gone_takes_the_new_one(root, hold, takes):
+    """The last uninstall takes the lock file away, or all of the root, while others wait for it."""
+    hold(1)
+    waiting = threading.Event()
+
+    class Waiting(SilentReporter):
+        def info(self, message: str) -> None:
+            waiting.set()
+
+    results = []
+
+    def wait() -> None:
+        with locked(root, Waiting()), open(root.lock_file) as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                results.append("held")
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waiting.wait(10)
+    if takes == "lock":
+        os.unlink(root.lock_file)
+    else:
+        os.rename(root.path, f"{root.path}-gone")
+    thread.join()
+    assert results == ["held"]
+    assert os.path.isdir(root.temp)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", 300), ("0", 0), ("1.5", 1.5), ("1e3", 1000)])
@@ -124,3 +156,18 @@ def test_the_environment_says_how_long_to_wait(text, seconds):
 def test_a_time_to_wait_that_is_none_is_a_usage_error(text):
     with pytest.raises(UsageError, match=r"KITBAG_LOCK_TIMEOUT is .*; set it to a number"):
         lock_timeout({"KITBAG_LOCK_TIMEOUT": text})
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/locks"), reason="Linux tells who waits for a lock")
+def test_who_waits_in_the_kernel_is_known(root):
+    """uv does; kitbag itself asks again and again, and looks at what it gets."""
+    with locked(root, SilentReporter()):
+        assert not is_awaited(root)
+        command = [sys.executable, "-c", HOLDER, root.lock_file, "0"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            deadline = time.monotonic() + 10
+            while not is_awaited(root):
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            process.kill()
+    assert not is_awaited(root)

@@ -65,6 +65,52 @@ def test_requests_are_met_in_the_order_of_the_keys_and_once():
     assert selected("latest") == [KEYS[4]]
 
 
+def for_others(*requests: str, host: Host = HOST, builds=BUILDS) -> tuple[list[str], list[str]]:
+    """The keys that are chosen for here, and those for other machines."""
+    found = select_builds(builds, parse_requests(requests), host, foreign=True)
+    assert not found.refusals
+    keys = [build.key for build in found.builds]
+    return (
+        [str(key) for key in keys if key not in found.foreign],
+        [str(key) for key in keys if key in found.foreign],
+    )
+
+
+def test_what_is_for_others_comes_beside_the_best_for_this_host():
+    assert for_others() == (selected(), [KEYS[7], KEYS[6]])
+    assert for_others("3.13") == (selected("3.13"), [KEYS[7], KEYS[6]])
+    # It was named: the level that this CPU does not have.
+    assert for_others(KEYS[5]) == ([], [KEYS[5]])
+    assert for_others("3.13-musl") == ([], [KEYS[6]])
+
+
+def test_of_other_machines_no_cpu_is_known():
+    other = Host("macos", "aarch64", "none")
+    fitting, others = for_others("3.13.5", host=other)
+    assert (fitting, set(others)) == ([], set(KEYS[2:8]))
+
+
+def test_the_newest_patch_is_that_of_each_target():
+    extra = packed_build("cpython-3.13.4-windows-x86_64-none").build
+    fitting, others = for_others("3.13", builds=[*BUILDS, extra])
+    assert fitting == [KEYS[4]]
+    assert set(others) == {KEYS[6], KEYS[7], str(extra.key)}
+
+
+def test_what_only_starts_kitbag_elsewhere_is_not_installed_unasked():
+    builds = [replace(BUILDS[7], bootstrap=True), BUILDS[2]]
+    assert for_others(builds=builds) == ([KEYS[2]], [])
+    assert for_others(KEYS[7], builds=builds) == ([], [KEYS[7]])
+
+
+def test_a_native_build_beats_one_that_is_emulated():
+    keys = ["cpython-3.13.5-macos-aarch64-none", "cpython-3.13.5-macos-x86_64-none"]
+    builds = [packed_build(key).build for key in keys]
+    host = Host("macos", "aarch64", "none")
+    assert selected(host=host, builds=builds) == keys[:1]
+    assert selected(host=host, builds=builds[1:]) == keys[1:]
+
+
 def test_a_key_gets_that_very_build():
     assert selected(f"cpython-3.13.5-{GNU}") == [f"cpython-3.13.5-{GNU}"]
 
@@ -118,9 +164,35 @@ def test_a_build_in_doubt_is_chosen_where_nothing_surer_is():
 
 def test_everything_that_is_refused_is_told_once():
     requests = parse_requests([KEYS[7], KEYS[5], "3.12", KEYS[7]])
-    builds, refusals = select_builds(BUILDS, requests, HOST)
+    builds, refusals, _ = select_builds(BUILDS, requests, HOST)
     assert [str(build.key) for build in builds] == [KEYS[0]]
     assert [refusal.split()[0] for refusal in refusals] == [KEYS[7], KEYS[5]]
+
+
+def upgrading(*requests: str, installed: tuple[str, ...] = (), builds=BUILDS) -> list[str]:
+    lines = {BuildKey.parse(key).minor_key for key in installed}
+    found = select_builds(builds, parse_requests(requests), HOST, lines)
+    return [str(build.key) for build in found.builds]
+
+
+def test_an_upgrade_is_the_newest_patch_of_each_line():
+    assert upgrading() == [key for key in selected() if key != KEYS[1]]
+    assert upgrading("3.13") == [KEYS[4]]
+    assert upgrading("3.13.4") == [KEYS[1]]
+
+
+def test_an_upgrade_stays_with_the_target_that_is_installed():
+    assert upgrading("3.13", installed=(KEYS[1],)) == [KEYS[2]]
+    assert upgrading(installed=(KEYS[1],)) == [KEYS[0], KEYS[2], KEYS[8], KEYS[9]]
+    assert upgrading("3.13", installed=(KEYS[1], KEYS[3])) == [KEYS[2], KEYS[3]]
+    # What is installed of another machine's is none of ours.
+    assert upgrading("3.13", installed=(KEYS[7],)) == [KEYS[4]]
+
+
+def test_an_upgrade_takes_a_prerelease_only_where_nothing_else_is():
+    early = packed_build(f"cpython-3.13.6rc1-{GNU}").build
+    assert upgrading("3.13", installed=(KEYS[1],), builds=[*BUILDS, early]) == [KEYS[2]]
+    assert upgrading(installed=(KEYS[1],), builds=[early]) == [str(early.key)]
 
 
 PARSED = [BuildKey.parse(key) for key in (*KEYS[:3], KEYS[8], KEYS[9], f"cpython-3.14.0rc1-{GNU}")]

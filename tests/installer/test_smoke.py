@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import time
@@ -28,7 +29,13 @@ def tree(folder: Path, key: BuildKey, content: bytes | None = None, **options) -
 
 @pytest.mark.parametrize(
     ("version", "variant"),
-    [("3.13.5", ""), ("3.14.0rc1", ""), ("3.13.5", "freethreaded"), ("3.13.5", "debug")],
+    [
+        ("3.13.5", ""),
+        ("3.14.0rc1", ""),
+        ("3.13.5", "freethreaded"),
+        ("3.13.5", "debug"),
+        ("3.13.5", "freethreaded+debug"),
+    ],
 )
 def test_an_interpreter_that_says_what_its_key_says(tmp_path, version, variant):
     key = host_key(version, variant)
@@ -44,8 +51,6 @@ def test_a_real_interpreter(tmp_path, interpreter):
         check=True,
     )
     key = host_key(interpreter.full_version, "debug" if interpreter.debug else "")
-    import json
-
     found = json.loads(answer.stdout)
     if not interpreter.free_threaded:
         smoke._compare(key, str(interpreter.prefix), found)
@@ -154,3 +159,53 @@ def test_it_leaves_nothing_behind_and_ignores_the_environment(tmp_path, monkeypa
     before = sorted(Path(place).rglob("*"))
     smoke_test(key, place)
     assert sorted(Path(place).rglob("*")) == before
+
+
+def answering(folder: Path, path: str, **answer: object) -> str:
+    """A tree whose interpreter at ``path`` says ``answer``."""
+    said = {"free_threaded": False, "debug": False, "prefix": str(folder), **answer}
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text(f"#!/bin/sh\ncat <<'end'\n{json.dumps(said)}\nend\n")
+    (folder / path).chmod(0o755)
+    return str(folder)
+
+
+def test_a_pypy_says_that_it_is_one(tmp_path):
+    key = BuildKey.parse("pypy-3.11.15-linux-x86_64-gnu")
+    where = "bin/pypy3.11"
+    smoke_test(key, answering(tmp_path, where, implementation="pypy", version="3.11.15"))
+    with pytest.raises(SmokeTestFailed, match="says implementation 'cpython' and not 'pypy'"):
+        smoke_test(key, answering(tmp_path, where, implementation="cpython", version="3.11.15"))
+
+
+def test_the_patch_of_a_graalpy_may_be_made_up(tmp_path):
+    key = BuildKey.parse("graalpy-3.12.0-linux-x86_64-gnu")
+    where = "bin/graalpy"
+    smoke_test(key, answering(tmp_path, where, implementation="graalpy", version="3.12.8"))
+    with pytest.raises(SmokeTestFailed, match=r"says version '3\.11' and not '3\.12'"):
+        smoke_test(key, answering(tmp_path, where, implementation="graalpy", version="3.11.8"))
+
+
+def test_a_pyodide_calls_itself_cpython_and_its_prefix_is_the_top(tmp_path, monkeypatch):
+    key = BuildKey.parse("pyodide-3.13.2-emscripten-wasm32-musl")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "cat").symlink_to("/bin/cat")
+    monkeypatch.setenv("PATH", str(tools))
+    place = answering(tmp_path, "python", implementation="cpython", version="3.0.0", prefix="/")
+    smoke_test(key, place)  # without Node.js nobody can tell
+    (tools / "node").write_text("#!/bin/sh\necho v20.1.0\n")
+    (tools / "node").chmod(0o755)
+    with pytest.raises(SmokeTestFailed, match="says version"):
+        smoke_test(key, place)
+    smoke_test(
+        key, answering(tmp_path, "python", implementation="cpython", version="3.13.2", prefix="/")
+    )
+
+
+@pytest.mark.parametrize(("said", "expected"), [("free-threading build", True), ("", False)])
+def test_free_threading_is_seen_where_there_are_no_abi_flags(said, expected, interpreter):
+    """Windows has none before 3.14; ``sys.version`` tells it everywhere."""
+    code = f"import sys; sys.version += {said!r}; vars(sys).pop('abiflags', 0)\n{smoke._PROGRAM}"
+    done = subprocess.run([interpreter.path, "-I", "-c", code], capture_output=True, check=True)
+    assert json.loads(done.stdout)["free_threaded"] is expected

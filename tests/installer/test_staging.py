@@ -10,7 +10,7 @@ from kitbag_bundles.errors import DigestMismatch, FileSystemError, KitbagError, 
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer.receipts import read_contents, read_originals, read_receipt
 from kitbag_installer.roots import Root
-from kitbag_installer.staging import StagingOptions, overwrite, stage_build
+from kitbag_installer.staging import Staged, StagingOptions, overwrite, stage_build
 from support.bundled import bundle_archives, host_key, tiny_bundle, tree_of
 from support.members import Member, below, write_archive
 from support.tiny import tiny_members, tiny_name
@@ -32,14 +32,14 @@ def bundle(tmp_path):
         yield opened
 
 
-def stage(bundle: Bundle, root: Root, **options) -> tuple[str, int]:
+def stage(bundle: Bundle, root: Root, **options) -> tuple[str, Staged]:
     tree = root.scratch("stage")
     build = bundle.manifest.builds[0]
     return tree, stage_build(bundle, build, root, tree, StagingOptions(**options), PROGRESS)
 
 
 def test_what_comes_out_is_complete(bundle, root):
-    tree, rewritten = stage(bundle, root)
+    tree, staged = stage(bundle, root)
     found = read_receipt(tree)
     home = root.install_path(KEY)
     assert (found.key, found.home, found.release) == (KEY, home, "20260101")
@@ -51,7 +51,10 @@ def test_what_comes_out_is_complete(bundle, root):
         "digest": bundle.promised,
     }
     assert len(bundle.promised) == 64
-    assert len(found.changed) == rewritten > 5
+    assert set(found.changed) == set(staged.changed)
+    assert len(staged.changed) > 5
+    assert (staged.laid, staged.pieces, staged.notes) == ({}, [], [])
+    assert not found.bytecode_sha256
     files = {path: content for path, (kind, _, content) in tree_of(tree).items() if kind == "f"}
     for path, digest in {**found.changed, **found.added}.items():
         assert hashlib.sha256(files[path]).hexdigest() == digest

@@ -39,10 +39,10 @@ def test_it_hands_over_with_all_arguments(root, tmp_path, shell):
     [
         "",
         "#!/bin/sh\nexec /bin/true\n",
-        f"#!/bin/sh\n{MARK}\n",
-        f"#!/bin/sh\n{MARK}\nroot=/x\n",
-        f"#!/bin/sh\n{MARK}\nexec 'unfinished\n",
-        f"#!/bin/sh\n{MARK}\nexec a b c d\n",
+        f"#!/bin/sh\n# {MARK}\n",
+        f"#!/bin/sh\n# {MARK}\nroot=/x\n",
+        f"#!/bin/sh\n# {MARK}\nexec 'unfinished\n",
+        f"#!/bin/sh\n# {MARK}\nexec a b c d\n",
     ],
 )
 def test_other_scripts_are_not_ours(tmp_path, text):

@@ -1,4 +1,8 @@
+import dataclasses
+import hashlib
+import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,12 +10,14 @@ import pytest
 from kitbag_bundles.errors import NoMatch
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_bundles.requests import parse_requests
+from kitbag_installer.receipts import pack_bytecode, read_receipt, write_receipt
 from kitbag_installer.roots import Root
 from kitbag_installer.verification import Verified, verify_builds
 from support.bundled import host_key, tiny_bundle
 from support.install import install_tiny
 
 KEY = host_key()
+PLAIN = "lib/python3.13/os.py"
 
 
 @pytest.fixture
@@ -179,3 +185,80 @@ def test_progress_counts_every_byte(root, place):
     verify_builds(root, (), reporter)
     assert reporter.done > 0
     assert abs(reporter.done - reporter.total) < reporter.total
+
+
+def with_bytecode(place: Path, *names: str) -> None:
+    """As if kitbag had compiled something: the receipt is written anew with it."""
+    cache = place / "lib/python3.13/__pycache__"
+    cache.mkdir(exist_ok=True)
+    digests = {}
+    for name in names:
+        (cache / name).write_bytes(name.encode())
+        path = f"lib/python3.13/__pycache__/{name}"
+        digests[path] = hashlib.sha256(name.encode()).hexdigest()
+    receipt = read_receipt(str(place))
+    folder = place / ".kitbag"
+    contents, originals = (
+        (folder / each).read_bytes() for each in ("contents.tsv", "originals.json.gz")
+    )
+    packed = pack_bytecode(digests)
+    shutil.rmtree(folder)
+    receipt = dataclasses.replace(receipt, bytecode_sha256=hashlib.sha256(packed).hexdigest())
+    write_receipt(str(place), receipt, contents, originals, packed)
+
+
+def test_bytecode_of_kitbags_is_like_any_other_file(root, place):
+    before = verify(root).files
+    with_bytecode(place, "os.cpython-313.pyc", "other.cpython-313.pyc", "third.cpython-313.pyc")
+    found = verify(root)
+    assert (found.sound, found.files, found.bytecode) == (True, before, 3)
+    cache = place / "lib/python3.13/__pycache__"
+    (cache / "os.cpython-313.pyc").write_bytes(b"damaged")
+    (cache / "other.cpython-313.pyc").unlink()
+    (cache / "own.cpython-313.pyc").write_bytes(b"")
+    found = verify(root)
+    assert found.changed == ("lib/python3.13/__pycache__/os.cpython-313.pyc",)
+    assert found.missing == ("lib/python3.13/__pycache__/other.cpython-313.pyc",)
+    assert found.extra == ()
+
+
+@pytest.mark.parametrize("name", ["bytecode.tsv", "originals.json.gz"])
+def test_what_only_some_verbs_need_is_looked_at_too(root, place, name):
+    with_bytecode(place, "os.cpython-313.pyc")
+    (place / PLAIN).write_text("damaged\n")
+    (place / ".kitbag" / name).write_text("damaged\n")
+    found = verify(root)
+    assert name in found.problem
+    assert "kitbag repair" in found.problem
+    assert found.changed == (PLAIN,)
+
+
+def test_a_lost_receipt_is_not_a_build_of_another_tool(root, place):
+    (place / ".kitbag/receipt.json").unlink()
+    found = verify(root)
+    assert (found.sound, found.foreign) == (False, False)
+    assert "kitbag repair" in found.problem
+
+
+def test_a_build_for_another_machine_may_name_another_place(root, place):
+    path = place / ".kitbag/receipt.json"
+    table = json.loads(path.read_text())
+    path.write_text(json.dumps({**table, "home": "/opt/elsewhere", "foreign": True}))
+    assert verify(root).sound
+
+
+def test_a_folder_behind_a_link_is_not_the_builds(root, place, tmp_path):
+    shutil.move(place / "share", tmp_path / "elsewhere")
+    (place / "share").symlink_to(tmp_path / "elsewhere")
+    found = verify(root)
+    assert found.changed == ("share",)
+    assert "share/terminfo/P/P4" in found.missing
+
+
+def test_what_nobody_may_read_is_told(root, place):
+    (place / "share").chmod(0)
+    (place / PLAIN).chmod(0o200)
+    try:
+        assert verify(root).changed == (PLAIN, "share")
+    finally:
+        (place / "share").chmod(0o755)

@@ -78,20 +78,23 @@ def tiny_bundle(
     answers: dict[str, str] | None = None,
     install: InstallDefaults = _NOTHING_SAID,
 ) -> Path:
-    """Write a bundle of the tiny build in ``versions`` (``3.13.5``, ``3.14.0t``).
+    """Write a bundle of the tiny build in ``versions``: ``3.13.5``, ``3.14.0t``, also with another
+    release, ``3.13.5@20260202``.
 
     ``answers`` gives some of them a misbehaviour of :data:`support.tiny.ANSWERS`.
     """
     folder = path.with_name(f"{path.name}.archives")
     archives = []
     for text in versions:
-        free_threaded = text.endswith("t")
-        version = text.rstrip("t")
+        name, _, release = text.partition("@")
+        free_threaded = name.endswith("t")
+        version = name.rstrip("t")
         archive = make_tiny_archive(
             folder,
             version,
             answer=(answers or {}).get(text, "right"),
             free_threaded=free_threaded,
+            release=release or "20260101",
         )
         archives.append((archive, host_key(version, "freethreaded" if free_threaded else "")))
     return bundle_archives(path, archives, install=install)

@@ -39,7 +39,8 @@ def digest_of_sources(*names: str) -> str:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`."""
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
@@ -66,7 +67,7 @@ def cached(key: object, name: str, build: Callable[[Path], object]) -> Path:
     path = entry / name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / f"{digest}.lock"):
+        with locked(folder / f"{digest}.lock"):
             if not path.exists():
                 partial = folder / f"{digest}.partial"
                 shutil.rmtree(partial, ignore_errors=True)

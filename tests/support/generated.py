@@ -14,6 +14,28 @@ def sysconfig_values(version: str, multiarch: str, abi: str = "") -> dict[str, s
     minor = ".".join(version.split(".")[:2])
     name = f"python{minor}{abi}"
     build, library = f"/build/Python-{version}", f"/install/lib/{name.rstrip('d')}"
+    values = _unix_values(version, multiarch, abi, build, library)
+    return {**values, **_macos_values(build)} if multiarch == "darwin" else values
+
+
+def _macos_values(build: str) -> dict[str, str | int]:
+    """Return what is otherwise on macOS: the SDK of the build machine is in every flag."""
+    sdk = "-isysroot /Applications/Xcode_15.2.app/Contents/Developer/SDKs/MacOSX14.2.sdk"
+    return {
+        "BLDSHARED": f"clang -bundle -undefined dynamic_lookup {sdk} ",
+        "CC": "clang",
+        "CFLAGS": f"-fno-strict-overflow {sdk} -fPIC -I/install/include",
+        "LDFLAGS": f"{sdk} -L/install/lib",
+        "LDSHARED": "clang -bundle -undefined dynamic_lookup",
+        "RUNSHARED": f"DYLD_LIBRARY_PATH=/private/var/folders/xx/T{build}",
+    }
+
+
+def _unix_values(
+    version: str, multiarch: str, abi: str, build: str, library: str
+) -> dict[str, str | int]:
+    minor = ".".join(version.split(".")[:2])
+    name = f"python{minor}{abi}"
     return {
         "ABIFLAGS": abi,
         "AR": "/tools/llvm/bin/llvm-ar",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What a root has from the moment that somebody asked for its lock; see kitbag_installer.roots.
-HOUSEKEEPING = frozenset({".lock", ".temp", ".gitignore"})
+HOUSEKEEPING = frozenset({".lock", ".temp", ".gitignore", ".kitbag", ".kitbag/made.json"})
 
 
 class Thing(NamedTuple):

@@ -79,7 +79,7 @@ class Uv(NamedTuple):
     def python(self, verb: str, *arguments: str) -> str:
         """Run `uv python VERB` and return its stdout."""
         extra = []
-        if verb in ("install", "list", "find"):
+        if verb in ("install", "list", "find", "upgrade"):
             extra = ["--python-downloads-json-url", str(self.downloads)]
         return self.run("python", verb, *arguments, *extra)
 

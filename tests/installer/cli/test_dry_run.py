@@ -45,7 +45,8 @@ def test_the_plan_as_json_is_what_the_install_then_says(capfd, bundle, tmp_path)
     planned = run_kitbag(capfd, *words, "--dry-run", "--json").json
     assert os.listdir(tmp_path) == []
     done = run_kitbag(capfd, *words, "--json").json
-    for name in ("root", "links", "minor-links", "refused-names", "kitbag"):
+    same = ("links", "minor-links", "turned-links", "pruned", "refused-names", "kitbag")
+    for name in ("root", *same):
         assert planned.pop(name) == done[name]
     (build,) = planned.pop("builds")
     assert build.pop("action") == "install"
@@ -116,3 +117,49 @@ def test_a_report_of_nothing_makes_no_sense(capfd, bundle, tmp_path):
     done = run_kitbag(capfd, "install", bundle, "--dry-run", "--report", tmp_path / "x")
     assert done.status == 2
     assert os.listdir(tmp_path) == []
+
+
+def test_an_upgrade_is_told_as_it_then_goes(capfd, bundle, tmp_path):
+    """A newer patch, a newer release, a line that is up to date; and the old patches go."""
+    newer = tiny_bundle(tmp_path / "n.kitbag", "3.12.9@20260202", "3.13.7", "3.11.4")
+    words = ("--root", tmp_path / "r", "--bin-dir", tmp_path / "b", "-q")
+    run_kitbag(capfd, "install", tiny_bundle(tmp_path / "o.kitbag", "3.11.4"), *words)
+    run_kitbag(capfd, "install", bundle, *words)
+    words = ("install", newer, "--upgrade", "--prune", *words)
+    before = snapshot(tmp_path / "r")
+    planned = run_kitbag(capfd, *words, "--dry-run").out.splitlines()
+    table = run_kitbag(capfd, *words, "--dry-run", "--json").json
+    assert snapshot(tmp_path / "r") == before
+    told = run_kitbag(capfd, *words).out.splitlines()
+    old, new = KEY, host_key("3.13.7")
+    assert told[0] == planned[0] == f"{host_key('3.11.4')} is already installed in {tmp_path}/r"
+    assert told[1].startswith("Installed 2 builds (")
+    assert told[2:] == [
+        f" ~ {OTHER} (release 20260101 → 20260202, python3.12)",
+        f" + {new} (python3.13)",
+        f" ~ {KEY.minor_key} (3.13.5 → 3.13.7)",
+        f" - {old}",
+    ]
+    assert planned[2].startswith(f" ~ {OTHER} (release 20260101 → 20260202, ")
+    assert planned[3].startswith(f" + {new} (")
+    assert planned[4:6] == told[4:6]
+    assert [build["action"] for build in table["builds"]] == ["present", "upgrade", "install"]
+    assert table["pruned"] == [str(old)]
+    assert list(table["turned-links"].values()) == [f"{tmp_path}/r/{old}"]
+
+
+def test_what_a_person_added_keeps_a_release_from_being_replaced(capfd, tmp_path, bundle):
+    words = ("--root", tmp_path / "r", "--no-bin")
+    run_kitbag(capfd, "install", bundle, "3.13", *words)
+    site = tmp_path / "r" / str(KEY) / "lib" / "python3.13" / "site-packages"
+    (site / "mine.py").write_text("")
+    newer = tiny_bundle(tmp_path / "n.kitbag", "3.13.5@20260202")
+    before = snapshot(tmp_path / "r")
+    for more in (("--dry-run",), (), ("--force",)):
+        done = run_kitbag(capfd, "install", newer, "--upgrade", *words, *more)
+        assert done.status == 5
+        assert "site-packages/mine.py" in done.err
+    assert snapshot(tmp_path / "r") == before
+    done = run_kitbag(capfd, "install", newer, "--upgrade", "--reinstall", *words)
+    assert done.status == 0
+    assert not (site / "mine.py").exists()

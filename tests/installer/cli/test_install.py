@@ -46,11 +46,13 @@ def test_what_is_said_of_an_install(capfd, bundle, tmp_path, monkeypatch):
     assert done == (0, f"{KEY} is already installed in {root}\n", "")
 
 
-def test_a_bin_directory_that_is_not_on_the_path_is_told(capfd, bundle, tmp_path):
+def test_a_bin_directory_that_is_not_on_the_path_is_told(capfd, bundle, tmp_path, monkeypatch):
+    monkeypatch.setenv("SHELL", "/usr/bin/zsh")
     words = ("install", bundle, "3.13", "--root", tmp_path / "r", "--bin-dir", tmp_path / "b")
     done = run_kitbag(capfd, *words)
     assert done.err == (
-        f'kitbag: {tmp_path}/b is not on PATH; export PATH="{tmp_path}/b:$PATH" puts it there\n'
+        f"kitbag: {tmp_path}/b is not on PATH; this puts it there, and in ${{ZDOTDIR:-~}}/.zshrc "
+        f'for good: export PATH={tmp_path}/b:"$PATH"\n'
     )
     assert run_kitbag(capfd, *words, "--reinstall", "-q").err == ""
 
@@ -207,3 +209,35 @@ def test_a_bundle_for_another_machine_says_why(capfd, tmp_path):
     assert done.status == 5
     assert f"{key} does not fit this host" in done.err
     assert not (tmp_path / "r").exists()
+
+
+def test_an_older_bundle_is_told_and_prune_needs_upgrade(capfd, bundle, tmp_path):
+    newer = tiny_bundle(tmp_path / "n.kitbag", "3.13.7")
+    words = ("--root", tmp_path / "r", "--no-bin", "-q")
+    run_kitbag(capfd, "install", newer, *words)
+    done = run_kitbag(capfd, "install", bundle, "3.13", "--upgrade", *words)
+    line = f"{KEY} (release 20260101) is older than what is installed in {tmp_path}/r\n"
+    assert done == (0, line, "")
+    done = run_kitbag(capfd, "install", bundle, "--prune", *words)
+    assert done.status == 2
+    assert "say --upgrade too" in done.err
+
+
+def test_an_upgrade_as_json_and_in_the_report(capfd, tmp_path):
+    older, newer = (
+        tiny_bundle(tmp_path / f"{release}.kitbag", f"3.13.5@{release}", "3.13.4")
+        for release in ("20260101", "20260202")
+    )
+    words = ("--root", tmp_path / "r", "--no-bin", "-q")
+    run_kitbag(capfd, "install", older, *words)
+    report = tmp_path / "report.json"
+    more = ("--upgrade", "--prune", "--json", "--report", report)
+    table = run_kitbag(capfd, "install", newer, *words, *more).json
+    (row,) = table["builds"]
+    assert (row["action"], row["release"], row["old-release"]) == (
+        "upgraded",
+        "20260202",
+        "20260101",
+    )
+    assert (table["pruned"], table["turned-links"]) == ([str(host_key("3.13.4"))], {})
+    assert json.loads(report.read_text())["builds"][0]["archive"]["sha256"]

@@ -50,9 +50,12 @@ def test_json(capfd, root):
                 "path": root.install_path(KEY),
                 "executable": f"{root.install_path(KEY)}/bin/python3.13",
                 "release": "20260101",
+                "by": "kitbag",
                 "by-kitbag": True,
                 "current": True,
+                "pinned": False,
                 "problem": "",
+                "for": "",
             }
         ],
     }

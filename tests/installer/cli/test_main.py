@@ -262,7 +262,7 @@ def test_sigterm_ends_the_work_in_order(tmp_path):
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
     assert err == "kitbag: error: stopped by SIGTERM; nothing is left half done\n"
-    assert os.listdir(tmp_path / "r" / ".temp") == []
+    assert not (tmp_path / "r").exists()
 
 
 def _waits_for_a_child(pid: int) -> bool:

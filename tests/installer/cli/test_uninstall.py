@@ -26,8 +26,9 @@ def test_json(capfd, root, tmp_path):
         "root": root.path,
         "removed": [str(OLDER), str(KEY)],
         "removed-links": [f"{tmp_path}/bin/python3.12", f"{tmp_path}/bin/python3.13"],
+        "left": [],
     }
-    assert os.listdir(tmp_path / "bin") == []
+    assert not (tmp_path / "bin").exists()
 
 
 @pytest.mark.parametrize("words", [(), ("3.12", "--all")])
@@ -35,6 +36,31 @@ def test_everything_goes_only_if_that_is_said(capfd, root, words):
     done = run_kitbag(capfd, "uninstall", *words, "--root", root.path)
     assert done == (2, "", "kitbag: error: name the builds to remove, or say --all\n")
     assert len(list(root.builds())) == 2
+
+
+def test_what_other_tools_have_is_told(capfd, root):
+    other = host_key("3.11.7")
+    os.makedirs(root.install_path(other))
+    found = run_kitbag(capfd, "uninstall", "--all", "--root", root.path, "--json").json
+    assert (found["removed"], found["left"]) == ([str(OLDER), str(KEY)], [str(other)])
+    done = run_kitbag(capfd, "uninstall", "--all", "--root", root.path)
+    assert done == (
+        0,
+        f"kitbag has installed nothing in {root.path}; other tools have 1 there\n",
+        "",
+    )
+    done = run_kitbag(capfd, "uninstall", "3.11", "--root", root.path)
+    assert done.status == 4
+    assert "was installed by another tool; name its full key" in done.err
+
+
+def test_uvs_bin_directory_is_looked_through_too(capfd, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("UV_PYTHON_BIN_DIR", str(tmp_path / "of-uv"))
+    (tmp_path / "of-uv").mkdir()
+    link = tmp_path / "of-uv" / "python3.12"
+    link.symlink_to(f"{root.minor_link(OLDER)}/bin/python3.12")
+    assert run_kitbag(capfd, "uninstall", "3.12", "--root", root.path).status == 0
+    assert not link.is_symlink()
 
 
 def test_nothing_to_remove(capfd, tmp_path, root):

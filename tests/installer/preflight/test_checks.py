@@ -5,6 +5,7 @@ import pytest
 
 from kitbag_bundles import contents
 from kitbag_bundles.contents import Entry
+from kitbag_bundles.keys import BuildKey
 from kitbag_installer.preflight import checks
 from kitbag_installer.preflight.checks import Tree, check_needs, check_place
 from kitbag_installer.preflight.demand import Demand
@@ -48,6 +49,24 @@ def elsewhere(monkeypatch):
         monkeypatch.setattr(checks, "place_of", lambda path: place_of(path)._replace(**values))
 
     return change
+
+
+WINDOWS = SMALL._replace(
+    build=replace(SMALL.build, key=BuildKey.parse("cpython-3.13.5-windows-x86_64-none"))
+)
+
+
+def test_what_nothing_runs_of_may_be_where_nothing_may_run(root, elsewhere):
+    elsewhere(no_exec=True)
+    away = SMALL._replace(foreign=True)
+    assert found(root, away) == []
+    assert codes(found(root, away, SMALL)) == [("noexec", False)]
+
+
+def test_a_tree_of_windows_needs_no_links(root, elsewhere):
+    elsewhere(kind="exfat")
+    assert found(root, WINDOWS._replace(foreign=True)) == []
+    assert codes(found(root, WINDOWS, SMALL)) == [("symlinks", False)]
 
 
 def test_a_usual_place_is_fine(root, tmp_path):

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from kitbag_bundles.bundle import Bundle
 from kitbag_bundles.contents import Entry
-from kitbag_installer.preflight.demand import Demand, demand_of_build, demand_of_root
+from kitbag_bundles.manifest import Bytecode
+from kitbag_installer.preflight.demand import (
+    Demand,
+    demand_of_build,
+    demand_of_bytecode,
+    demand_of_root,
+)
 from support.bundled import tiny_bundle
 from support.install import install_tiny
 
@@ -49,6 +55,16 @@ def test_builds_that_are_unpacked_together_are_added_up(missing, installer, buil
     assert root.least == root.least_inodes == 0
     assert installer <= root.size <= installer + unit * (missing + 8)
     assert root.plus(Demand(1, 2, 3, 4)) == Demand(1, root.size + 2, 3, root.inodes + 4)
+
+
+@given(ENTRIES, st.integers(1, 5000), st.integers(0, 1 << 26), UNITS)
+def test_bytecode_takes_its_size_and_a_block_for_each_file(entries, files, size, unit):
+    bytecode = Bytecode("", 1, "", "", files, size, 3571, "cpython-313", "checked-hash", "x")
+    sources = [entry._replace(path=f"lib/{entry.path}.py") for entry in entries]
+    demand = demand_of_bytecode(bytecode, sources, unit)
+    assert demand.least == size <= demand.size <= size + unit * (files + 4) + 204 * files + unit
+    folders = any(entry.kind == "f" for entry in entries)
+    assert demand[2:] == (files, files + folders + 1)
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

@@ -50,7 +50,11 @@ def test_a_forecast_is_what_the_install_does(path, tmp_path, default, force):
                 SilentReporter(),
             )
         assert expected == Forecast(
-            done.minor_links, done.bin_links, done.refused_names, done.command
+            done.minor_links,
+            done.bin_links,
+            done.refused_names,
+            done.command,
+            done.turned_links,
         )
 
 

@@ -6,13 +6,16 @@ import pytest
 
 from kitbag_bundles.bundle import Bundle
 from kitbag_bundles.errors import NoMatch
+from kitbag_bundles.keys import BuildKey
 from kitbag_bundles.requests import parse_requests
 from kitbag_installer.hosts import this_host
 from kitbag_installer.preflight.plans import Plan, plan_install
 from kitbag_installer.roots import Root
 from support import crafting
-from support.bundled import host_key, tiny_bundle
+from support.bundled import bundle_archives, host_key, tiny_bundle
 from support.install import install_tiny
+from support.synthetic import SYNTHETIC, make_synthetic_archive
+from support.tiny import make_tiny_archive
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 HOST = this_host()
@@ -89,3 +92,24 @@ def test_every_request_that_this_machine_can_not_meet(tmp_path):
     )
     with pytest.raises(NoMatch):
         plan(path, tmp_path / "root", "3.9", host=host)
+
+
+def test_what_runs_in_node_needs_node(tmp_path, monkeypatch):
+    """Left out without a request where there is something else; by name it is a point."""
+    key = BuildKey.parse(SYNTHETIC["pyodide"].key)
+    archives = [
+        (make_synthetic_archive("pyodide", tmp_path), key),
+        (make_tiny_archive(tmp_path), host_key("3.13.5")),
+    ]
+    path = bundle_archives(tmp_path / "x.kitbag", archives)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    found = plan(path, tmp_path / "root")
+    assert [build.key for build in found.builds] == [host_key("3.13.5")]
+    assert found.points == ()
+    found = plan(path, tmp_path / "root", "pyodide")
+    (point,) = found.points
+    assert (point.code, point.advice) == ("node", True)
+    assert point.message == (
+        f"{key}: it runs in Node.js 18 or newer, and there is no node on PATH; install it, or "
+        "choose another build"
+    )

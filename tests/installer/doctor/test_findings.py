@@ -1,0 +1,31 @@
+from pathlib import Path
+
+import pytest
+
+from kitbag_installer.doctor import findings
+from kitbag_installer.doctor.findings import CHECKS, OF_A_BUILD, OF_THE_ROOT, advice, fault, ok
+
+CODE = Path(findings.__file__).parent
+
+
+def test_findings_come_in_the_order_of_the_checks():
+    one, two = fault("ssl", "b", "c"), advice("ssl", "a", "c")
+    found = findings.in_order([ok("zlib", ""), one, ok("receipt", ""), two, ok("noexec", "")])
+    assert [each.check for each in found] == ["noexec", "receipt", "ssl", "ssl", "zlib"]
+    assert found[2:4] == (one, two)
+
+
+def test_what_is_wrong_has_a_cure():
+    assert fault("ssl", "message", "cure").cure
+    assert ok("ssl", "message").cure == ""
+
+
+def test_codes_are_for_a_root_or_for_a_build():
+    assert set(CHECKS) == set(OF_THE_ROOT) | set(OF_A_BUILD)
+    assert not set(OF_THE_ROOT) & set(OF_A_BUILD)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_every_check_is_made_somewhere(check):
+    text = "".join(path.read_text() for path in CODE.glob("*.py") if path.name != "findings.py")
+    assert f'"{check}"' in text

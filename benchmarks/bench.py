@@ -361,6 +361,68 @@ def pack_table(work: Path) -> Table:
     )
 
 
+def bytecode_tables(work: Path) -> list[Table]:
+    """One build whose standard library is compiled when the command ends, and the same again."""
+    import uv
+
+    kitbag = str(Path(sys.executable).with_name("kitbag"))
+    newest = max(packable_interpreters((3, 9)), key=lambda each: each.version)
+    version = ".".join(map(str, newest.version))
+    archive = Path(make_pbs_archive(newest, work / "archives"))
+    listing = uv_list({version: archive}, work)
+    pack = [kitbag, "pack", "-q", "--from", str(archive)]
+    bundle, warm = work / "bare.kitbag", work / "warm.kitbag"
+    pack_quietly([*pack, "-o", str(bundle)])
+    pack_quietly([*pack, "--bytecode", "-o", str(warm)])
+    environment = clean_environment(
+        UV_CACHE_DIR=str(work / "uv-cache"),
+        UV_PYTHON_INSTALL_DIR=NEW,
+        UV_NO_CONFIG="1",
+    )
+    theirs = [uv.find_uv_bin(), "python", "install", "-q", "--no-bin", "--offline"]
+    theirs += ["--python-downloads-json-url", str(listing), "--compile-bytecode", version]
+    ours = ["--root", NEW, "--no-bin", "-q"]
+    first = Table(
+        "Install one build with its bytecode",
+        [
+            Contender("uv … --compile-bytecode", theirs, environment),
+            Contender(
+                "kitbag … --compile-bytecode",
+                [kitbag, "install", str(bundle), *ours, "--compile-bytecode"],
+                clean_environment(),
+            ),
+            Contender(
+                "kitbag, packed --bytecode",
+                [kitbag, "install", str(warm), *ours],
+                clean_environment(),
+            ),
+        ],
+    )
+    # Each has a root of its own, where everything is there and compiled.
+    there = {name: work / f"compiled-by-{name}" for name in ("uv", "kitbag")}
+    again = [
+        Contender(
+            "uv … --compile-bytecode",
+            theirs,
+            {**environment, "UV_PYTHON_INSTALL_DIR": str(there["uv"])},
+        ),
+        Contender(
+            "kitbag … --compile-bytecode",
+            [kitbag, "install", str(bundle), "--root", str(there["kitbag"]), "--no-bin", "-q"]
+            + ["--compile-bytecode"],
+            clean_environment(),
+        ),
+        Contender(
+            "kitbag compile",
+            [kitbag, "compile", "--root", str(there["kitbag"]), "-q"],
+            clean_environment(),
+        ),
+    ]
+    for contender in again[:2]:
+        run_once(contender, work)
+    return [first, Table("Compile the bytecode of a build once more", again)]
+
+
 def start_table() -> Table:
     """How long it takes to say which version this is."""
     kitbag = str(Path(sys.executable).with_name("kitbag"))
@@ -404,6 +466,7 @@ def main() -> int:
             install_tables,
             self_install_tables,
             lambda place: [pack_table(place)],
+            bytecode_tables,
             lambda _: [start_table()],
         ):
             for table in make(work):

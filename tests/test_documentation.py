@@ -123,9 +123,9 @@ class Surroundings:
     def needs(self, kind: str, what: str) -> None:
         """Bring along what a page asks for."""
         name, *words = what.split()
-        if kind == "slim":
+        if kind in ("slim", "whole"):
             release = _said(name).release
-            archive = make_pbs_archive(self.real(), slim=True, release=release)
+            archive = make_pbs_archive(self.real(), slim=kind == "slim", release=release)
             shutil.copyfile(archive, self.home / self.here(name))
         elif kind == "foreign":
             target = _said(name).target

@@ -9,6 +9,7 @@ Directives are comments, which no reader sees:
     <!-- test: skip why -->                 the next block can't run here
     <!-- test: status 3 -->                 the last command of the next block ends like this
     <!-- test: needs slim FILE -->          an archive of a real interpreter is there
+    <!-- test: needs whole FILE -->         the same, with everything that upstream has
     <!-- test: needs foreign FILE -->       an archive that can be packed and does not run
     <!-- test: needs bundle FILE 3.13.5 --> a bundle of stand-ins of these versions
     <!-- test: needs command python3.12 --> a real interpreter of that name is on PATH

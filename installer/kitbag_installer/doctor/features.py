@@ -175,7 +175,7 @@ def _certificates(subject: Subject, facts: Mapping[str, Any]) -> Finding | None:
     count = facts["count"]
     if count:
         return ok("ca-certificates", "found" if count < 0 else "certificates are found")
-    places = " nor ".join(facts["places"]) or "any place"
+    places = " or ".join(facts["places"]) or "any place"
     return fault(
         "ca-certificates",
         f"no certificate to trust in {places}: every TLS connection fails",
@@ -206,8 +206,8 @@ def _tk(subject: Subject, facts: Mapping[str, Any]) -> Finding | None:
     if facts["found"]:
         return None
     cure = "set TK_LIBRARY to the directory that has tk.tcl"
-    places = " nor ".join(dict.fromkeys(facts["places"]))
-    return advice("tkinter", f"Tcl starts, but tk.tcl is neither in {places}", cure)
+    places = " or ".join(dict.fromkeys(facts["places"]))
+    return advice("tkinter", f"Tcl starts, but tk.tcl is not in {places}", cure)
 
 
 def _texts(subject: Subject, facts: Mapping[str, Any]) -> Finding | None:

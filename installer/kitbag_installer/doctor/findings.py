@@ -19,8 +19,8 @@ OF_THE_ROOT: dict[str, str] = {
     "kitbag": "kitbag itself is in the root, and the kitbag command runs it",
     "minor-link": "each minor-version link leads to the build that it should",
     "dangling-link": "no link leads to nothing",
-    "bin-names": "the names in the bin directories lead to the builds",
-    "path": "the bin directory is on PATH",
+    "bin-names": "the names in the bin folders lead to the builds",
+    "path": "the bin folder is on PATH",
     "shadowed": "no other Python of the same name comes first on PATH",
     "variables": "no variable leads interpreters astray",
 }

@@ -139,6 +139,9 @@ def _run(bench: Bench, command: Sequence[str], folder: str, factor: float = 1.0)
     # Not isolated where pip starts Pythons of its own: these take only the environment along.
     environ = {**bench.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
     environ.update({"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"})
+    # pip starts other programs to tell who it is, and those leave things in a person's home.
+    homes = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
+    environ.update(dict.fromkeys(homes, bench.scratch))
     try:
         return bench.children.run(command, folder, environ, bench.limit * factor)
     except OSError as error:

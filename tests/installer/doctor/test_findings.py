@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from kitbag_installer.doctor import findings
 from kitbag_installer.doctor.findings import CHECKS, OF_A_BUILD, OF_THE_ROOT, advice, fault, ok
 
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "doctor.md"
 CODE = Path(findings.__file__).parent
 
 
@@ -29,3 +31,13 @@ def test_codes_are_for_a_root_or_for_a_build():
 def test_every_check_is_made_somewhere(check):
     text = "".join(path.read_text() for path in CODE.glob("*.py") if path.name != "findings.py")
     assert f'"{check}"' in text
+
+
+def test_the_reference_has_every_check():
+    """In order, and it says of each what the code says."""
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE.read_text(), re.M)
+    assert {code: text for code, text, _, _ in rows} == CHECKS
+    assert [code for code, *_ in rows] == list(CHECKS)
+    for _, _, otherwise, cure in rows:
+        assert otherwise.startswith(("fault", "advice"))
+        assert cure

@@ -91,7 +91,7 @@ class Site:
         assert_refused(self.install(), status, *words)
         assert not temporary(self.fresh)
         after = without_housekeeping(snapshot(around), self.fresh)
-        after.pop(os.fspath(self.fresh.parent))
+        after.pop(os.fspath(self.fresh.parent), None)
         assert after == before
 
 

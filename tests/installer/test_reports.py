@@ -68,6 +68,7 @@ def test_a_build_as_a_table(tmp_path):
         "flavor": "install_only_stripped",
         "files": table["files"],
         "size": table["size"],
+        "for": "",
         "rewritten": table["rewritten"],
     }
     assert min(table["files"], table["size"], table["rewritten"]) > 0

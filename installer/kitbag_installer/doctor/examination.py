@@ -180,6 +180,7 @@ class _Ward:
             key=tree.key,
             tree=tree.path,
             shipped=tree.shipped,
+            sources=tree.sources,
             libraries=tree.libraries,
             made_here=tree.receipt is not None and tree.receipt.flavor == "rerooted",
             mend=tree.mend,

@@ -51,6 +51,8 @@ class Subject(NamedTuple):
     tree: str
     shipped: frozenset[str]
     """The names of the extension modules that came with it, as far as is known."""
+    sources: frozenset[str]
+    """The names of the standard library's modules in Python that came with it."""
     libraries: frozenset[str]
     """The file names of its own shared libraries."""
     made_here: bool
@@ -162,7 +164,7 @@ def _failed(subject: Subject, check: str, answer: Answer, who: str = "") -> Find
 
 def _was_shipped(subject: Subject, check: str, module: str) -> bool:
     """Whether a module that is not there should be. Without a list nobody knows."""
-    return module in subject.shipped or check == "extension-modules"
+    return module in subject.shipped | subject.sources or check == "extension-modules"
 
 
 def missing_library(error: str) -> str:

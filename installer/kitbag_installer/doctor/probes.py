@@ -238,15 +238,14 @@ def _multiprocessing(scratch: str) -> dict[str, Any]:
 
 def _pip(scratch: str) -> dict[str, Any]:
     import glob
+    import importlib
     import importlib.util
 
     said = importlib.util.find_spec("pip")
     version = problem = ""
     if said is not None:
         try:
-            import pip
-
-            version = pip.__version__
+            version = importlib.import_module("pip").__version__
         except Exception as error:  # noqa: BLE001  # whatever a damaged pip raises
             problem = _text(error)
     spec = importlib.util.find_spec("ensurepip")

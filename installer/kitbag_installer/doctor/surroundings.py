@@ -261,8 +261,10 @@ def _shadowed(
     import shutil
 
     check = "shadowed"
-    if not any(map(os.path.isdir, bin_dirs)) or _path(bin_dirs, environ)[0].cure:
-        return [ok(check, "the bin directory is not on PATH")]
+    if not bin_dirs:
+        return [ok(check, "no names were made")]
+    if any(finding.cure for finding in _path(bin_dirs, environ)):
+        return [ok(check, "not looked at: the bin directory is not on PATH")]
     found = []
     for name, key in _first_names(root, keys).items():
         places = [os.path.join(folder, name) for folder in bin_dirs]

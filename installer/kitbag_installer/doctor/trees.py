@@ -68,6 +68,18 @@ class Tree(NamedTuple):
         return frozenset(found["name"] for found in names if found)
 
     @property
+    def sources(self) -> frozenset[str]:
+        """The names of modules in Python of the standard library: ``os``, ``json.decoder``."""
+        folder = f"{layout.standard_library(self.key)}/"
+        inside = (
+            entry.path[len(folder) : -len(".py")]
+            for entry in self.entries
+            if entry.path.startswith(folder) and entry.path.endswith(".py")
+        )
+        suffix = "/__init__"
+        return frozenset((path.removesuffix(suffix)).replace("/", ".") for path in inside)
+
+    @property
     def libraries(self) -> frozenset[str]:
         """The file names of shared libraries that belong to the build."""
         names = (entry.path.rpartition("/")[2] for entry in self.entries)

@@ -79,7 +79,7 @@ def test_the_help_of_a_verb_has_every_option_and_examples(capfd, verb, monkeypat
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_examples_can_be_parsed(verb):
     text = importlib.import_module(VERBS[verb][0]).EPILOG.replace("\\\n", " ")
-    found = re.findall(rf"kitbag {verb}\b([^\n]*)", text)
+    found = re.findall(rf"(?<![\w.])kitbag {verb}\b([^\n>]*)", text)
     assert found
     for line in found:
         words = re.split(r" {3,}(?=[a-z])", line)[0].split()

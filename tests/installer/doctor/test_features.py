@@ -7,10 +7,11 @@ from kitbag_installer.doctor.findings import ADVICE, FAULT, OK
 
 KEY = BuildKey.parse("cpython-3.13.5-linux-x86_64-gnu")
 MODULES = frozenset({"_ssl", "_lzma", "readline", "_tkinter", "_dbm"})
+SOURCES, LIBRARIES = frozenset({"sqlite3", "sqlite3.dbapi2"}), frozenset({"libtcl9.0.so"})
 
 
 def subject(key: BuildKey = KEY, *, shipped: frozenset[str] = MODULES, made_here: bool = False):
-    return Subject(key, "/opt/py", shipped, frozenset({"libtcl9.0.so"}), made_here, "MEND", "RENEW")
+    return Subject(key, "/opt/py", shipped, SOURCES, LIBRARIES, made_here, "MEND", "RENEW")
 
 
 def only(check: str, answer: Answer, **about):
@@ -59,6 +60,9 @@ class TestWhatIsBroken:
     def test_a_module_that_was_shipped(self):
         gone = Answer(error="No module named '_lzma'", module="_lzma", absent=True)
         assert only("lzma", gone)[:3] == ("lzma", FAULT, "No module named '_lzma'")
+
+        gone = Answer(error="no", module="sqlite3.dbapi2", absent=True)
+        assert only("sqlite3", gone).severity == FAULT
 
     def test_a_module_that_never_was(self):
         never = Answer(error="No module named '_bz2'", module="_bz2", absent=True)

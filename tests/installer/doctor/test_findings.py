@@ -35,7 +35,9 @@ def test_every_check_is_made_somewhere(check):
 
 def test_the_reference_has_every_check():
     """In order, and it says of each what the code says."""
-    rows = re.findall(r"^\| `([a-z0-9-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE.read_text(), re.M)
+    rows = re.findall(
+        r"^\| `([a-z0-9-]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", PAGE.read_text(), re.MULTILINE
+    )
     assert {code: text for code, text, _, _ in rows} == CHECKS
     assert [code for code, *_ in rows] == list(CHECKS)
     for _, _, otherwise, cure in rows:

@@ -137,6 +137,9 @@ def test_what_was_shipped_comes_from_the_list(root, place):
     folder = place / "lib/python3.13/lib-dynload"
     tree = read_tree(root, KEY)
     assert tree.shipped == frozenset()
+    assert "os" in tree.sources
+    (place / "lib/python3.13/os.py").unlink()
+    assert "os" in read_tree(root, KEY).sources
     (folder / "_csv.cpython-313-x86_64-linux-gnu.so").write_bytes(b"")
     assert read_tree(root, KEY).shipped == frozenset()
     import shutil

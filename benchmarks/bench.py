@@ -400,6 +400,7 @@ def bytecode_tables(work: Path) -> list[Table]:
     )
     # Each has a root of its own, where everything is there and compiled.
     there = {name: work / f"compiled-by-{name}" for name in ("uv", "kitbag")}
+    mine = ["-q", "--root", str(there["kitbag"])]
     again = [
         Contender(
             "uv … --compile-bytecode",
@@ -408,13 +409,12 @@ def bytecode_tables(work: Path) -> list[Table]:
         ),
         Contender(
             "kitbag … --compile-bytecode",
-            [kitbag, "install", str(bundle), "--root", str(there["kitbag"]), "--no-bin", "-q"]
-            + ["--compile-bytecode"],
+            [kitbag, "install", str(bundle), *mine, "--no-bin", "--compile-bytecode"],
             clean_environment(),
         ),
         Contender(
             "kitbag compile",
-            [kitbag, "compile", "--root", str(there["kitbag"]), "-q"],
+            [kitbag, "compile", *mine],
             clean_environment(),
         ),
     ]

@@ -64,16 +64,11 @@ def main(argv=None, *, bundle=None):
 """
 
 
-_KEPT = ("kitbag_installer/__init__.py", "kitbag_installer/boot.py")
-
-
 def _fake_installer() -> bytes:
     with zipfile.ZipFile(io.BytesIO(build_installer())) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     kept = {
-        name: data
-        for name, data in files.items()
-        if not name.startswith("kitbag_installer/") or name in _KEPT
+        name: data for name, data in files.items() if not name.startswith("kitbag_installer/cli/")
     }
     return zip_stored({**kept, "kitbag_installer/cli.py": FAKE_CLI})
 

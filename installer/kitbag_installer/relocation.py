@@ -158,7 +158,11 @@ def _renewed_bytecode(
     sources = [path for path in replaced if path.endswith(".py")]
     if digests and sources:
         from kitbag_installer.bytecode.renewal import renew
+        from kitbag_installer.bytecode.sources import source_of
 
+        for path in digests:
+            if source_of(path) in sources:
+                tree.note(path)
         digests = renew(key, tree.path, tree.old, digests, sources)
     return pack_bytecode(digests)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from kitbag_installer import commit
 from kitbag_installer.bytecode.overlay import lay_over
 from kitbag_installer.bytecode.renewal import renew
+from kitbag_installer.bytecode.sources import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from kitbag_installer.intention import Intention
     from kitbag_installer.remaking import NewTree
 
-_HASH = 1
-
 
 def mend_bytecode(
     bundle: Bundle, meant: Intention, damaged: Collection[str], tree: NewTree
@@ -25,11 +24,12 @@ def mend_bytecode(
     """Put right what kitbag compiled or brought along; returns the digests, by path.
 
     In ``tree`` all else is mended, ``damaged`` are the paths that were. Compiled files that are
-    among them, or that were made of a file among them and go by its time, are made again, and all
-    that there are if nothing tells any more which kitbag made.
+    among them, or whose sources are, are made again, and all that there are if nothing tells any
+    more which kitbag made.
     """
     digests = dict(meant.bytecode)
-    stale = {path for path in digests if path in damaged or _is_stale(path, meant, damaged, tree)}
+    # Of a source that was edited, kitbag may have compiled the edit; no hash of it would tell.
+    stale = {path for path in digests if path in damaged or source_of(path) in damaged}
     if not meant.bytecode_is_known:
         found = set(_compiled_of_the_build(meant, tree))
         stale |= found - digests.keys()
@@ -45,28 +45,11 @@ def mend_bytecode(
             tree.remove(path)
             del digests[path]
     elif stale:
+        for path in stale:
+            tree.note(path)
         sources = sorted(map(source_of, stale))
         digests = renew(meant.key, tree.path, meant.home, digests, sources)
     return digests
-
-
-def source_of(path: str) -> str:
-    """``lib/python3.13/abc.py`` for ``lib/python3.13/__pycache__/abc.cpython-313.pyc``."""
-    folder, _, name = path.rpartition("/")
-    stem = name[: -len(".pyc")].rpartition(".")[0]
-    return f"{folder.rpartition('__pycache__')[0]}{stem}.py"
-
-
-def _is_stale(path: str, meant: Intention, damaged: Collection[str], tree: NewTree) -> bool:
-    """Of a file that is as it was, bytecode that goes by a hash of it is as good as ever."""
-    source = source_of(path)
-    if source not in damaged:
-        return False
-    if source in meant.rewritten:
-        return True
-    with open(tree.full(path), "rb") as file:
-        header = file.read(8)
-    return not int.from_bytes(header[4:], "little") & _HASH
 
 
 def _compiled_of_the_build(meant: Intention, tree: NewTree) -> list[str]:

@@ -10,6 +10,7 @@ from kitbag_bundles.errors import KitbagError
 from kitbag_bundles.layout import executable
 from kitbag_installer.bytecode.compiling import compile_files
 from kitbag_installer.bytecode.modes import CHECKED_HASH, TIMESTAMP
+from kitbag_installer.bytecode.sources import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -32,7 +33,7 @@ def renew(
     by_mode: dict[str, list[str]] = {}
     kept = dict(digests)
     for path in digests:
-        source = _source(path)
+        source = source_of(path)
         if source not in wanted:
             continue
         full = os.path.join(tree, path)
@@ -48,16 +49,6 @@ def renew(
             done = compile_files(interpreter, tree, sorted(sources), home=home, mode=mode)
             kept.update(done.files)
     return kept
-
-
-def _source(path: str) -> str:
-    """``a/b.py`` for ``a/__pycache__/b.cpython-313.pyc``, whatever the tag; empty if it is none."""
-    folder, _, name = path.rpartition("/")
-    parent, _, cache = f"/{folder}".rpartition("/")
-    stem, _, end = name.rpartition(".")
-    if cache != "__pycache__" or end != "pyc" or "." not in stem:
-        return ""
-    return f"{parent}/{stem.rpartition('.')[0]}.py".lstrip("/")
 
 
 def _mode(path: str) -> str:

@@ -64,14 +64,17 @@ def compiled_path(source: str, tag: str) -> str:
     return f"{folder}/__pycache__/{name[:-3]}.{tag}.pyc".lstrip("/")
 
 
-def source_of(compiled: str, tag: str) -> str:
-    """The source that :func:`compiled_path` has this path for; empty if there is none."""
+def source_of(compiled: str, tag: str = "") -> str:
+    """The source that :func:`compiled_path` has this path for; empty if there is none.
+
+    Without a ``tag`` it may be any.
+    """
     folder, _, name = compiled.rpartition("/")
     parent, _, cache = f"/{folder}".rpartition("/")
-    end = f".{tag}.pyc"
-    if cache != "__pycache__" or not name.endswith(end):
+    stem, dot, found = name[: -len(".pyc")].rpartition(".")
+    if cache != "__pycache__" or not name.endswith(".pyc") or not dot or found != (tag or found):
         return ""
-    return f"{parent}/{name[: -len(end)]}.py".lstrip("/")
+    return f"{parent}/{stem}.py".lstrip("/")
 
 
 def balanced(tree: str, sources: Sequence[str], count: int) -> list[list[str]]:

@@ -93,6 +93,14 @@ def test_what_is_broken_on_purpose_is_left_out(tmp_path, path, broken):
 def test_the_compiled_path_leads_back(source):
     assert source_of(compiled_path(source, "cpython-313"), "cpython-313") == source
     assert source_of(compiled_path(source, "cpython-313"), "cpython-312") == ""
+    assert source_of(compiled_path(source, "cpython-313")) == source
+
+
+@pytest.mark.parametrize(
+    "path", ["a/abc.cpython-313.pyc", "__pycache__/abc.pyc", "__pycache__/abc.cpython-313.py", ""]
+)
+def test_what_is_no_compiled_file_has_no_source(path):
+    assert source_of(path) == source_of(path, "cpython-313") == ""
 
 
 @given(st.lists(st.integers(0, 5000), max_size=40), st.integers(1, 9))

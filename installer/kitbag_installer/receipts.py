@@ -7,8 +7,8 @@
 - ``contents.tsv``: the build's contents list, the pristine state;
 - ``originals.json.gz``: the pristine text of every rewritten file, by path, so that a tree can be
   rewritten again after a move;
-- ``bytecode.tsv``, where kitbag compiled something or brought it along: a line for each file,
-  ``<sha256> TAB <path>``, in bytewise order, paths spelled as in the contents list.
+- ``bytecode.tsv``, where kitbag compiled something of the build or brought it along: a line for
+  each file, ``<sha256> TAB <path>``, in bytewise order, paths spelled as in the contents list.
 """
 
 from __future__ import annotations

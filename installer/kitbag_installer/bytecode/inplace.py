@@ -18,7 +18,12 @@ from kitbag_bundles.errors import KitbagError, file_system_error
 from kitbag_bundles.layout import executable
 from kitbag_installer import commit
 from kitbag_installer.bytecode.compiling import Compiled, stale_files
-from kitbag_installer.bytecode.sources import compiled_path, python_sources, why_not_compiled
+from kitbag_installer.bytecode.sources import (
+    compiled_path,
+    python_sources,
+    source_of,
+    why_not_compiled,
+)
 from kitbag_installer.bytecode.tasks import (
     FILE_WEIGHT,
     Piece,
@@ -31,7 +36,7 @@ from kitbag_installer.selection import matching_keys
 from kitbag_installer.workers import run_with_followers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.reporting import Progress, Reporter
@@ -54,7 +59,9 @@ class _Found(NamedTuple):
     kept: dict[str, str]
     """What the receipt has and still will have, if there is anything to do."""
     unknown: list[str]
-    """Compiled files that are valid, and that the receipt does not have."""
+    """Compiled files that are valid, and that the receipt should have and does not."""
+    others: list[str]
+    """Compiled files that it will not have: of sources that are not the build's own."""
 
 
 @dataclass(frozen=True)
@@ -127,9 +134,13 @@ def compile_in_place(
             pieces.append(Piece(key, tree, tree, sources, found.rewritten, options, scratches[-1]))
         return pieces
 
-    total = sum(len(python_sources(key, tree)) for key, tree in zip(keys, trees)) * FILE_WEIGHT
-    with reporter.progress(label, total) as progress:
-        tasks = [functools.partial(_look, key, tree, options) for key, tree in zip(keys, trees)]
+    sources = [_sources(key, tree) for key, tree in zip(keys, trees)]
+    total = sum(len(found) for found in sources if not isinstance(found, KitbagError))
+    with reporter.progress(label, total * FILE_WEIGHT) as progress:
+        tasks = [
+            functools.partial(_look, key, tree, found, options)
+            for key, tree, found in zip(keys, trees, sources)
+        ]
         try:
             ended = run_with_followers(tasks, follow, jobs, progress)
         finally:
@@ -143,13 +154,32 @@ def compile_in_place(
     ]
 
 
-def _look(key: BuildKey, tree: str, options: BytecodeOptions, progress: Progress) -> Any:
+def _sources(key: BuildKey, tree: str) -> list[str] | KitbagError:
+    try:
+        return python_sources(key, tree)
+    except OSError as error:
+        return file_system_error(error, tree)
+
+
+def _look(
+    key: BuildKey,
+    tree: str,
+    sources: list[str] | KitbagError,
+    options: BytecodeOptions,
+    progress: Progress,
+) -> Any:
     """Find out what is stale in one build."""
-    from kitbag_installer.receipts import has_receipt, read_bytecode, read_receipt
+    if isinstance(sources, KitbagError):
+        raise sources
+    from kitbag_installer.receipts import (
+        has_receipt,
+        read_bytecode,
+        read_contents,
+        read_receipt,
+    )
 
     receipt = read_receipt(tree) if has_receipt(tree) else None
     digests = read_bytecode(tree, receipt) if receipt else {}
-    sources = python_sources(key, tree)
     rewritten = _rewritten(key, sources, receipt)
     stale, tag = stale_files(
         os.path.join(tree, executable(key)),
@@ -160,24 +190,36 @@ def _look(key: BuildKey, tree: str, options: BytecodeOptions, progress: Progress
         rewritten=rewritten,
     )
     progress.advance((len(sources) - len(stale)) * FILE_WEIGHT)
-    known = set(stale)
-    unknown = []
+    kept: dict[str, str] = {}
+    unknown: list[str] = []
+    others: list[str] = []
     if receipt:
-        valid = [compiled_path(source, tag) for source in sources if source not in known]
-        unknown = [path for path in valid if path not in digests]
-    kept = {}
-    if receipt and (stale or unknown):
-        unknown = _without_shipped(tree, receipt, unknown)
         doomed = {compiled_path(source, tag) for source in stale}
-        kept = {
-            path: digest
-            for path, digest in digests.items()
-            if path not in doomed and os.path.lexists(os.path.join(tree, path))
-        }
+        valid = {compiled_path(source, tag) for source in sources} - doomed
+        unknown = sorted(valid - digests.keys(), key=os.fsencode)
+        if stale or unknown:
+            pristine = {entry.path for entry in read_contents(tree, receipt)}
+            unknown = [path for path in unknown if _is_ours(path, pristine)]
+            others = [path for path in doomed if not _is_ours(path, pristine)]
+            kept = {
+                path: digest
+                for path, digest in digests.items()
+                if path not in doomed
+                and _is_ours(path, pristine)
+                and os.path.lexists(os.path.join(tree, path))
+            }
     found = _Found(
-        stale, len(sources) - len(stale), sorted(rewritten), bool(receipt), kept, unknown
+        stale, len(sources) - len(stale), sorted(rewritten), bool(receipt), kept, unknown, others
     )
     return tuple(found)
+
+
+def _is_ours(path: str, pristine: Collection[str]) -> bool:
+    """Whether a receipt has this compiled file: made of one of the build's sources, not shipped.
+
+    What a person brought into site-packages comes, changes and goes with its bytecode.
+    """
+    return path not in pristine and source_of(path) in pristine
 
 
 def _rewritten(key: BuildKey, sources: Sequence[str], receipt: Receipt | None) -> set[str]:
@@ -191,16 +233,6 @@ def _rewritten(key: BuildKey, sources: Sequence[str], receipt: Receipt | None) -
     return set(candidates(key, entries))
 
 
-def _without_shipped(tree: str, receipt: Receipt, paths: list[str]) -> list[str]:
-    """Those of ``paths`` that the contents list does not have."""
-    if not paths:
-        return []
-    from kitbag_installer.receipts import read_contents
-
-    shipped = {entry.path for entry in read_contents(tree, receipt)}
-    return [path for path in paths if path not in shipped]
-
-
 def _finish(root: Root, tree: str, value: Any, later: Sequence[Any]) -> Result:
     found = _Found(*value)
     try:
@@ -210,7 +242,8 @@ def _finish(root: Root, tree: str, value: Any, later: Sequence[Any]) -> Result:
     done.fresh += found.fresh
     if found.has_receipt and (found.stale or found.unknown):
         unknown = {path: _digest(os.path.join(tree, path)) for path in found.unknown}
-        _remember(root, tree, {**found.kept, **unknown, **done.files})
+        made = {path: done.files[path] for path in done.files.keys() - found.others}
+        _remember(root, tree, {**found.kept, **unknown, **made})
     return done
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from kitbag_bundles.errors import FileSystemError
 from kitbag_bundles.keys import BuildKey
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_bundles.requests import parse_requests
@@ -130,6 +131,48 @@ def test_what_is_gone_with_its_source_is_forgotten(place):
     place.compile()
     assert place.recorded()
     assert not any("site-packages" in each for each in place.recorded())
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_what_a_person_brought_is_compiled_and_not_vouched_for(place, jobs):
+    place.compile()
+    full = place.recorded()
+    brought = place.tree / "lib/python3.13/site-packages/brought.py"
+    brought.write_text("x = 1\n")
+    ((done,), _) = place.compile(jobs=jobs)
+    assert (done.compiled, done.fresh) == (1, len(full))
+    (compiled,) = (place.tree / path for path in done.files)
+    assert place.recorded() == full
+    ((again,), _) = place.compile(jobs=jobs)
+    assert (again.compiled, again.fresh) == (0, len(full) + 1)
+    assert place.recorded() == full
+    compiled.write_bytes(b"made anew by an upgrade of the package")
+    assert place.sound()
+    brought.unlink()
+    compiled.unlink()
+    assert place.sound()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_folder_that_cant_be_looked_into_is_an_error_of_its_build(tmp_path, jobs):
+    bundle = compilable_bundle(tmp_path / "x.kitbag", "3.12.9", "3.13.5")
+    root = install_tiny(bundle, tmp_path / "root")
+    too_long = Path(root.install_path(KEY), "lib/python3.13", *["x" * 200] * 10)
+    too_long.mkdir(parents=True)
+    for level in range(15):
+        folder = os.open(too_long, os.O_RDONLY)
+        for _ in range(level):
+            folder, old = os.open("x" * 200, os.O_RDONLY, dir_fd=folder), folder
+            os.close(old)
+        os.mkdir("x" * 200, dir_fd=folder)
+        os.close(folder)
+    options = BytecodeOptions(compile=True)
+    done = compile_builds(root, (), this_host(), options, jobs, SilentReporter())
+    sound, damaged = (each.result for each in done)
+    assert isinstance(sound, Compiled)
+    assert sound.compiled
+    assert isinstance(damaged, FileSystemError)
+    assert str(damaged).endswith("File name too long; choose a shorter path")
 
 
 def test_what_was_rewritten_is_never_unchecked(place):

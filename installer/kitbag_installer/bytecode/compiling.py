@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -86,8 +85,8 @@ def compile_files(
     fixed, which costs ``-I`` its part in that.
 
     A file on which the interpreter dies or hangs is a failure, and the rest is left to another
-    process. Raises :class:`KitbagError` if the interpreter does not start or dies again and again,
-    and :class:`FileSystemError` where nothing can be written.
+    process. Raises :class:`KitbagError` if the interpreter does not start or dies on several files
+    in a row, and :class:`FileSystemError` where nothing can be written.
     """
     done = Compiled()
     scratch = scratch or os.path.join(tree, f".kitbag-file-{os.urandom(6).hex()}")
@@ -108,6 +107,7 @@ def compile_files(
                         done.fresh += sign == "f"
                     if progress is not None:
                         progress.advance(1)
+                deaths = 0 if worker.handled else deaths
                 waiting = waiting[worker.handled :]
                 problem = worker.how_it_ended() if waiting else ""
             if waiting:
@@ -214,7 +214,7 @@ class _Worker:
             # It reads all of them before it begins, so neither waits for the other.
             stdin.write(self._orders)
             stdin.close()
-        words = stdout.readline().decode("ascii", "replace").split()
+        words = self._listen().decode("ascii", "replace").split()
         if len(words) != 5 or words[0] != "kitbag" or not words[1].isdecimal():
             raise KitbagError(
                 f"{self._interpreter}: {self.how_it_ended()} before it could compile anything; "
@@ -227,8 +227,7 @@ class _Worker:
     def answers(self, sources: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         """Each of ``sources`` with its sign and text, as far as it gets."""
         for source in sources:
-            self._watch.beat()
-            line = self._stdout.readline()
+            line = self._listen()
             if not line.endswith(b"\n") or line[1:2] != b" ":
                 return
             sign, text = chr(line[0]), line[2:-1]
@@ -238,6 +237,12 @@ class _Worker:
                 raise file_system_error(error, "")
             self.handled += 1
             yield source, sign, text.decode("utf-8", "replace")
+
+    def _listen(self) -> bytes:
+        self._watch.begin()
+        line: bytes = self._stdout.readline()
+        self._watch.end()
+        return line
 
     def how_it_ended(self) -> str:
         """What happened to the process, as a clause; it is over then."""
@@ -255,26 +260,40 @@ class _Worker:
 
 
 class _Watch:
-    """Kills a process that is silent for too long; on every system, unlike ``select``."""
+    """Kills a process that is silent for too long; on every system, unlike ``select``.
+
+    What counts is the time that passes while somebody listens, in steps: not the one in which a
+    terminal takes no output, or in which all of kitbag is stopped, its interpreters too.
+    """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """Somebody is listening from the start."""
         self.expired = False
         self._process = process
-        self._beat = time.monotonic()
+        self._silence = 0.0
+        self._listening = True
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def beat(self) -> None:
-        self._beat = time.monotonic()
+    def begin(self) -> None:
+        """Somebody listens from now on."""
+        self._silence = 0.0
+        self._listening = True
+
+    def end(self) -> None:
+        """Nobody listens any more."""
+        self._listening = False
 
     def stop(self) -> None:
         self._stopped.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.wait(min(TIMEOUT / 4, 1.0)):
-            if time.monotonic() - self._beat > TIMEOUT:
+        step = min(TIMEOUT / 4, 1.0)
+        while not self._stopped.wait(step):
+            self._silence += step * self._listening
+            if self._silence > TIMEOUT:
                 self.expired = True
                 self._process.kill()
                 return

@@ -51,6 +51,10 @@ class Refused(Exception):
     """The file system does not take what was compiled."""
 
 
+class InTheWay(Exception):
+    """Something is where a compiled file goes, which concerns this file alone."""
+
+
 class Compiler:
     """Compiles files of one tree."""
 
@@ -91,15 +95,18 @@ class Compiler:
             return b"e " + _line(error.strerror or "it can't be read")
         named = (self.home + path).decode("utf-8", "surrogateescape")
         try:
-            code = compile(data, named, "exec", 0, True)
+            code = marshal.dumps(compile(data, named, "exec", 0, True))
         except SyntaxError as error:
             where = f" (line {error.lineno})" if error.lineno else ""
             return b"e " + _line(f"{type(error).__name__}: {error.msg}{where}")
-        except (ValueError, OverflowError, RecursionError, MemoryError) as error:
-            return b"e " + _line(f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001  # whatever it is, the rest does not wait for it
+            return b"e " + _line(f"{type(error).__name__}: {error}".rstrip(": "))
         check = source_hash(_KEY, data) if flags else stamp
-        done = MAGIC + _word(flags) + check + marshal.dumps(code)
-        self._write(folder, target, done, status.st_mode & 0o666 | 0o200)
+        done = MAGIC + _word(flags) + check + code
+        try:
+            self._write(folder, target, done, status.st_mode & 0o666 | 0o200)
+        except InTheWay as error:
+            return b"e " + _line(str(error))
         return b"c " + _digest(done)
 
     def _look(self, target: bytes, stamp: bytes) -> Any:
@@ -110,6 +117,8 @@ class Compiler:
             return False, -1
         try:
             head = os.read(file, 17)
+        except IsADirectoryError:
+            return False, -1
         finally:
             os.close(file)
         if len(head) < 17 or head[:4] != MAGIC:
@@ -139,6 +148,10 @@ class Compiler:
                 os.close(file)
             path = target
             os.replace(self.scratch, target)
+        except NotADirectoryError:
+            raise InTheWay("the __pycache__ beside it is a link, or no directory") from None
+        except IsADirectoryError:
+            raise InTheWay("a directory is where its compiled file goes") from None
         except OSError as error:
             raise Refused(error.errno or 0, path) from None
 
@@ -153,7 +166,7 @@ def _make_folder(path: bytes) -> None:
         os.mkdir(path, 0o755)
     except FileExistsError:
         # What a link leads to is not this tree's.
-        if os.path.islink(path):
+        if os.path.islink(path) or not os.path.isdir(path):
             raise NotADirectoryError(20, "") from None
 
 

@@ -8,6 +8,7 @@ import stat
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -191,8 +192,7 @@ def test_links_are_not_followed(tree, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (tree / "__pycache__").symlink_to(outside)
-    with pytest.raises(FileSystemError, match=r"tree/__pycache__: Not a directory"):
-        go(tree, source)
+    assert list(go(tree, source).failures) == [source]
     assert not list(outside.iterdir())
     (tree / "__pycache__").unlink()
     (tree / "__pycache__").mkdir()
@@ -202,6 +202,33 @@ def test_links_are_not_followed(tree, tmp_path):
     assert target.is_file()
     assert not target.is_symlink()
     assert not list(outside.iterdir())
+
+
+def test_a_file_system_that_refuses_ends_the_work(tree, tmp_path):
+    scratch = tmp_path / "none" / "scratch"
+    with pytest.raises(FileSystemError, match=r"none/scratch: No such file"):
+        go(tree, write(tree, "one.py"), scratch=os.fspath(scratch))
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "why"),
+    [
+        ("", lambda path: path.symlink_to("/nowhere"), "__pycache__ beside it is a link"),
+        ("", Path.touch, "__pycache__ beside it is a link, or no directory"),
+        (f"one.{TAG}.pyc", Path.mkdir, "a directory is where its compiled file goes"),
+    ],
+)
+def test_what_is_in_the_way_of_one_does_not_stop_the_rest(tree, name, make, why):
+    sources = [write(tree, path) for path in ("a/one.py", "b/two.py")]
+    cache = tree / "a/__pycache__"
+    if name:
+        cache.mkdir()
+    make(cache / name)
+    done = go(tree, *sources)
+    assert list(done.failures) == ["a/one.py"]
+    assert why in done.failures["a/one.py"]
+    assert done.compiled == 1
+    assert {path.name for path in tree.iterdir()} == {"a", "b"}
 
 
 @pytest.mark.parametrize(
@@ -272,6 +299,33 @@ def test_a_worker_that_always_dies_is_given_up(tree, scripted):
     python = scripted.says(f"cat >/dev/null; {HELLO}; kill -9 $$")
     with pytest.raises(KitbagError, match=r"ended early \(signal 9\) while it compiled c.py"):
         go(tree, *sources, python=python)
+
+
+def test_files_that_kill_the_worker_now_and_then_do_not_end_the_work(tree, scripted):
+    sources = [write(tree, f"{number}.py") for number in range(12)]
+    python = scripted.says(f"cat >/dev/null; {HELLO}; echo c {'0' * 64}; kill -9 $$")
+    done = go(tree, *sources, python=python)
+    assert list(done.failures) == sources[1::2]
+    assert done.compiled == 6
+
+
+def test_time_in_which_nobody_listens_does_not_count(tree, scripted, monkeypatch):
+    class Slow:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            pass
+
+        def advance(self, count):
+            time.sleep(0.8)
+
+    monkeypatch.setattr(compiling, "TIMEOUT", 0.4)
+    line = f"echo c {'0' * 64}; sleep 0.3"
+    python = scripted.says(f"cat >/dev/null; {HELLO}; {line}; {line}; {line}")
+    sources = [write(tree, f"{name}.py") for name in "abc"]
+    done = go(tree, *sources, python=python, progress=Slow())
+    assert (done.compiled, done.failures) == (3, {})
 
 
 def test_a_worker_that_hangs_is_killed(tree, scripted, monkeypatch):

@@ -46,7 +46,9 @@ def build_table(result: BuildResult) -> dict[str, Any]:
 
 def bytecode_table(done: Compiled) -> dict[str, Any]:
     """What was compiled of one build."""
-    return {"compiled": done.compiled, "fresh": done.fresh, "failures": done.failures}
+    # They come in as many pieces as there were processes.
+    failures = dict(sorted(done.failures.items()))
+    return {"compiled": done.compiled, "fresh": done.fresh, "failures": failures}
 
 
 def compile_report(root: Root, done: Sequence[CompiledBuild]) -> dict[str, Any]:

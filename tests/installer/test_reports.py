@@ -7,9 +7,10 @@ import pytest
 from kitbag_bundles.bundle import Bundle
 from kitbag_bundles.errors import FileSystemError, SmokeTestFailed
 from kitbag_bundles.reporting import SilentReporter
+from kitbag_installer.bytecode.compiling import Compiled
 from kitbag_installer.hosts import this_host
 from kitbag_installer.installation import InstallOptions, install_builds
-from kitbag_installer.reports import build_table, install_report, write_report
+from kitbag_installer.reports import build_table, bytecode_table, install_report, write_report
 from kitbag_installer.roots import Root
 from support.bundled import host_key, tiny_bundle
 
@@ -89,3 +90,8 @@ def test_a_report_that_can_not_be_written_is_told(tmp_path):
     with pytest.raises(FileSystemError, match="folder"):
         write_report(str(tmp_path / "folder"), {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
+
+
+def test_what_would_not_compile_is_told_in_a_fixed_order():
+    table = bytecode_table(Compiled(1, 0, {}, {"b.py": "SyntaxError", "a.py": "SyntaxError"}))
+    assert list(table["failures"]) == ["a.py", "b.py"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import KitbagError, file_system_error
 from kitbag_bundles.implementations import implementation_of
-from kitbag_bundles.layout import executable, find_library
+from kitbag_bundles.layout import find_library
 from kitbag_installer.bytecode.modes import UNASKED, BytecodeOptions
 from kitbag_installer.commit import remove_tree
 from kitbag_installer.elsewhere import seen_home
@@ -172,20 +172,14 @@ def _lay_over(
     notes: list[str],
 ) -> dict[str, str]:
     """Lay the bundle's bytecode over ``tree``, if it is what the interpreter takes."""
-    from kitbag_installer.bytecode.overlay import lay_over
+    from kitbag_installer.bytecode.overlay import lay_over, why_not_taken
 
     promised = build.bytecode
     assert promised is not None
-    if runs_here:
-        from kitbag_installer.bytecode.compiling import describe
-
-        maker = describe(os.path.join(tree, executable(build.key)))
-        if (maker.magic, maker.tag) != (promised.magic, promised.tag):
-            notes.append(
-                f"the bytecode in the bundle is {promised.tag}'s with the number {promised.magic}, "
-                f"and the interpreter takes {maker.tag}'s with {maker.magic}; it is left out"
-            )
-            return {}
+    why_not = why_not_taken(tree, build) if runs_here else ""
+    if why_not:
+        notes.append(why_not)
+        return {}
     return lay_over(tree, build, bundle.read(promised.member), sources)
 
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kitbag_installer import commit
-from kitbag_installer.bytecode.overlay import lay_over
+from kitbag_installer.bytecode.overlay import lay_over, why_not_taken
 from kitbag_installer.bytecode.renewal import renew
 from kitbag_installer.bytecode.sources import source_of
 
@@ -36,7 +36,9 @@ def mend_bytecode(
         digests.update(dict.fromkeys(found - digests.keys(), ""))
     if not stale:
         return digests
-    if meant.build.bytecode is not None:
+    if meant.build.bytecode is not None and not (
+        meant.runs_here and why_not_taken(tree.path, meant.build)
+    ):
         brought = _from_bundle(bundle, meant, stale, tree)
         digests.update(brought)
         stale -= brought.keys()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles.archives import open_archive
 from kitbag_bundles.errors import ArchiveError
+from kitbag_bundles.layout import executable
 from kitbag_installer.bytecode.modes import FLAGS
 from kitbag_installer.bytecode.sources import source_of
 
@@ -19,6 +20,23 @@ if TYPE_CHECKING:
 
 _HEADER = 16
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def why_not_taken(tree: str, build: Build) -> str:
+    """Why the interpreter in ``tree`` has no use for the bundle's bytecode, a line; mostly empty.
+
+    Raises :class:`KitbagError` if it does not start.
+    """
+    from kitbag_installer.bytecode.compiling import describe
+
+    promised = build.bytecode
+    maker = describe(os.path.join(tree, executable(build.key)))
+    if promised is None or (maker.magic, maker.tag) == (promised.magic, promised.tag):
+        return ""
+    return (
+        f"the bytecode in the bundle is {promised.tag}'s with the number {promised.magic}, "
+        f"and the interpreter takes {maker.tag}'s with {maker.magic}; it is left out"
+    )
 
 
 def lay_over(tree: str, build: Build, data: bytes, sources: Collection[str]) -> dict[str, str]:

@@ -1,3 +1,6 @@
+import dataclasses
+import gzip
+import hashlib
 import importlib.util
 import os
 from pathlib import Path
@@ -6,6 +9,7 @@ import pytest
 
 from kitbag_bundles.bundle import Bundle
 from kitbag_bundles.keys import BuildKey
+from kitbag_bundles.manifest import Bytecode
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer.bytecode.inplace import compile_builds
 from kitbag_installer.bytecode.modes import MODES, BytecodeOptions
@@ -14,12 +18,17 @@ from kitbag_installer.relocation import relocate_builds
 from kitbag_installer.repairing import repair_builds
 from kitbag_installer.roots import Root
 from kitbag_installer.verification import verify_builds
-from support.compilable import LIBRARY, TAG, compilable_bundle
-from support.crafting import host_key
+from kitbag_packer.writing import write_bundle
+from support.bundles import bundle_members
+from support.compilable import LIBRARY, TAG, compilable_bundle, compilable_members
+from support.crafting import host_key, inspected, installer
 from support.install import install_tiny
+from support.members import Member, below, tar_bytes, write_archive
+from support.tiny import tiny_name
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 KEY = BuildKey.parse(host_key())
+MAGIC = int.from_bytes(importlib.util.MAGIC_NUMBER[:2], "little")
 COMPILED = f"{LIBRARY}/__pycache__/abc.{TAG}.pyc"
 
 
@@ -80,3 +89,46 @@ def test_what_root_compiles_anew_belongs_to_who_has_the_tree(root, bundle):
     relocate_builds(moved, (), SilentReporter())
     owners = {path.stat().st_uid for path in Path(moved.install_path(KEY)).rglob("*.pyc")}
     assert owners == {65534}
+
+
+@pytest.fixture
+def of_another_magic(tmp_path) -> Path:
+    """A bundle whose bytecode is for another interpreter than the build has."""
+    archive = tmp_path / tiny_name("3.13.5")
+    write_archive(below("python", compilable_members()), archive, ".tar.gz")
+    packed = inspected(archive, host_key())
+    code = (MAGIC - 1).to_bytes(2, "little") + b"\r\n\3\0\0\0" + b"12345678" + b"of another"
+    tar = tar_bytes([Member(COMPILED, code)])
+    data = gzip.compress(tar, mtime=0)
+    bytecode = Bytecode(
+        member=packed.build.bytecode_member,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        tar_sha256=hashlib.sha256(tar).hexdigest(),
+        files=1,
+        unpacked_size=len(code),
+        magic=MAGIC - 1,
+        tag=TAG,
+        mode="checked-hash",
+        maker="cpython-3.13.5",
+    )
+    build = dataclasses.replace(packed.build, bytecode=bytecode)
+    members = bundle_members(
+        [packed._replace(build=build)],
+        installer=installer(),
+        extra={bytecode.member: data},
+    )
+    write_bundle(tmp_path / "other.kitbag", members, reporter=SilentReporter())
+    return tmp_path / "other.kitbag"
+
+
+def test_bytecode_that_the_interpreter_does_not_take_is_not_brought_either(
+    of_another_magic, tmp_path
+):
+    root = install_tiny(of_another_magic, tmp_path / "root")
+    compiled = Path(root.install_path(KEY), COMPILED)
+    assert not compiled.exists()
+    compile_all(root, "timestamp")
+    compiled.unlink()
+    repair(root, of_another_magic)
+    assert compiled.read_bytes()[:4] == importlib.util.MAGIC_NUMBER

@@ -182,6 +182,7 @@ class _Ward:
             shipped=tree.shipped,
             sources=tree.sources,
             libraries=tree.libraries,
+            parts=tree.parts,
             made_here=tree.receipt is not None and tree.receipt.flavor == "rerooted",
             mend=tree.mend,
             renew=tree.renew,

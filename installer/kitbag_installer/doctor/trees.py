@@ -14,6 +14,7 @@ from kitbag_installer.doctor.findings import Finding, advice, fault, ok
 from kitbag_installer.platforms import this_system
 from kitbag_installer.receipts import has_receipt, read_bytecode, read_contents, read_receipt
 from kitbag_installer.rewriting import candidates, leftover_prefixes
+from kitbag_installer.roots import RECEIPT_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,7 +107,9 @@ def read_tree(root: Root, key: BuildKey) -> Tree:
     """Look at the build ``key`` of ``root``; nothing is raised but :class:`OSError`."""
     path = root.install_path(key)
     if not has_receipt(path):
-        return Tree(root, key, path, None, tuple(_entries_of(path)), "")
+        own = os.path.join(path, RECEIPT_DIR)
+        lost = f"{own} has no receipt any more" if os.path.isdir(own) else ""
+        return Tree(root, key, path, None, tuple(_entries_of(path)), lost)
     try:
         receipt = read_receipt(path)
         return Tree(root, key, path, receipt, read_contents(path, receipt), "")
@@ -209,7 +212,7 @@ def _links(tree: Tree) -> Finding:
             wrong.append(f"{path} leads to {target}, which is not there")
     if not wrong:
         return ok(check, f"{len(links)} lead where they should")
-    more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
     return (fault if tree.receipt else advice)(check, f"{wrong[0]}{more}", tree.mend)
 
 

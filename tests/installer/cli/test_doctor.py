@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -194,6 +195,22 @@ def test_a_build_for_another_machine_is_looked_at_from_outside(capfd, root):
     assert findings["target"]["severity"] == "advice"
     assert findings["target"]["message"].endswith("its interpreter was not started")
     assert "interpreter" not in findings
+    Path(root.path, other, "bin", "python3.13").unlink()
+    done = run_kitbag(capfd, "doctor", other, "--root", root.path, "-q")
+    assert done.status == 1
+    assert "fault   interpreter: bin/python3.13 is missing\n" in done.out
+
+
+def test_builds_that_somebody_removed_by_hand(capfd, root):
+    for key in (OLD, KEY):
+        shutil.rmtree(root.install_path(key))
+    done = run_kitbag(capfd, "doctor", "--root", root.path)
+    assert done.status == 1
+    assert f"fault   dangling-link: {root.minor_link(KEY)} leads to " in done.out
+    assert done.out.endswith(f"\nnothing is installed in {root.path}\n")
+    assert done.err == ""
+    table = run_kitbag(capfd, "doctor", "--root", root.path, "--json").json
+    assert (table["healthy"], table["builds"]) == (False, [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

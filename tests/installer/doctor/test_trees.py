@@ -111,6 +111,13 @@ def test_a_receipt_that_is_damaged(root, place):
     assert found["receipt"].cure == read_tree(root, KEY).mend
 
 
+def test_a_receipt_that_is_gone_is_not_another_tools(root, place):
+    (place / ".kitbag/receipt.json").unlink()
+    (found,) = findings(root, check="receipt")
+    assert (found.severity, found.cure) == (FAULT, read_tree(root, KEY).mend)
+    assert found.message == f"{place}/.kitbag has no receipt any more"
+
+
 def test_a_list_that_is_damaged(root, place):
     (place / ".kitbag/contents.tsv").write_text("")
     (found,) = findings(root, check="receipt")

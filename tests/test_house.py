@@ -211,6 +211,20 @@ class TestRepository:
             places.add(str(Path.home()))
         assert not lines_with(rf"({'|'.join(map(re.escape, places))})(?![\w.-])")
 
+    def test_every_variable_that_is_read_is_in_the_reference(self) -> None:
+        page = (HOUSE / "docs/reference/command-line.md").read_text(encoding="utf-8")
+        table = page.partition("\n## Environment\n")[2].partition("\n## ")[0]
+        read = re.compile(r"environ(?:\.get\(|\[)\s*[\"']([A-Z_]+)[\"']|[\"'](KITBAG_[A-Z_]+)[\"']")
+        # A program that an installed interpreter runs reads what that interpreter would.
+        paths = [path for room in ROOMS for path in modules(room) if path.name != "probes.py"]
+        found = {
+            first or second
+            for path in paths
+            for first, second in read.findall(path.read_text(encoding="utf-8"))
+        }
+        assert {"KITBAG_ROOT", "SHELL", "NO_COLOR"} < found
+        assert not {name for name in found if f"`{name}`" not in table}
+
     def test_texts_are_clean(self) -> None:
         for path in tracked():
             data = path.read_bytes()

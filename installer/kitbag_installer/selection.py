@@ -104,7 +104,8 @@ def matching_keys(keys: Sequence[BuildKey], requests: Sequence[Request]) -> tupl
         if request.latest:
             found = request.choose(found)
         if not found:
-            have = ", ".join(str(key) for key in sorted(keys, key=_order)) or "nothing"
+            have = ", ".join(str(key) for key in sorted(keys, key=_order))
+            have = have or "nothing; if it is in another root, name that with --root"
             raise NoMatch(f"nothing installed matches {request.text!r}; installed: {have}")
         chosen.update(found)
     return tuple(sorted(chosen, key=_order))

@@ -97,7 +97,9 @@ def smoke_test(
         seconds = TIMEOUT if limit is None else limit
         raise SmokeTestFailed(f"{key}: did not answer within {seconds:g} seconds")
     if done.status:
-        last = done.err.strip().splitlines()[-1:]
+        said = done.err.strip().splitlines()
+        # An interpreter that does not get far tells of threads and frames after the reason.
+        last = [line for line in said if line.startswith("Fatal Python error")] or said[-1:]
         how = f"signal {-done.status}" if done.status < 0 else f"status {done.status}"
         raise SmokeTestFailed(
             f"{key}: does not run on this host ({how}"

@@ -117,6 +117,21 @@ def additions(path: str) -> tuple[str, ...]:
     return tuple(TreeCheck(path, expected).extra())
 
 
+def damage(path: str) -> tuple[str, ...]:
+    """What is missing or changed in the build at ``path``, compiled files aside.
+
+    Raises :class:`IntegrityError` where its receipt is damaged.
+    """
+    from kitbag_bundles.reporting import SilentReporter
+
+    receipt = read_receipt(path)
+    entries = read_contents(path, receipt)
+    expected = Expected.of(entries, receipt.changed, receipt.added, receipt.added_links, {})
+    check = TreeCheck(path, expected)
+    check.run(SilentReporter().progress("", 0))
+    return (*check.missing, *check.changed)
+
+
 @dataclass(frozen=True)
 class Expected:
     """What there is to be in a tree, by path: files' digests, links' texts, folders.

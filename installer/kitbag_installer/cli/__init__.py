@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "doctor": ("kitbag_installer.cli.doctor", "check in depth whether installed builds work"),
     "export": ("kitbag_installer.cli.export", "write a mirror that uv can use"),
 }
+_HELP = ("-h", "--help", "help")
 _BUNDLE_VERBS = ("install", "show", "verify", "repair", "export")
 
 
@@ -58,7 +59,9 @@ def main(
     arguments = list(sys.argv[1:] if argv is None else argv)
     if bundle is not None:
         arguments = _with_bundle(arguments, bundle, verbs)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if len(arguments) > 1 and arguments[0] in _HELP and arguments[1] in verbs:
+        arguments = [arguments[1], "--help"]
+    if not arguments or arguments[0] in _HELP:
         sys.stdout.write(_overview(verbs))
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
@@ -101,7 +104,7 @@ def _open_standard_streams() -> None:
 
 def _with_bundle(arguments: list[str], bundle: str, verbs: Mapping[str, Any]) -> list[str]:
     first = arguments[0] if arguments else ""
-    if first in ("-h", "--help", "help", "-V", "--version"):
+    if first in (*_HELP, "-V", "--version"):
         return arguments
     if first not in verbs:
         arguments = ["install", *arguments]

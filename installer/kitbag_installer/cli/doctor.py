@@ -80,8 +80,6 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     )
     if options.json:
         write_json(_table(diagnosis))
-    elif not diagnosis.builds:
-        write_line(f"nothing is installed in {root.path}")
     else:
         for line in _lines(diagnosis, everything=options.all_checks):
             write_line(line)
@@ -123,7 +121,12 @@ def _count(diagnosis: Diagnosis, severity: str) -> int:
 
 
 def _lines(diagnosis: Diagnosis, *, everything: bool) -> list[str]:
+    nothing = f"nothing is installed in {diagnosis.root}"
+    if not diagnosis.findings:
+        return [nothing]
     lines = _group(diagnosis.root, diagnosis.findings, everything)
+    if not diagnosis.builds:
+        return [*lines, nothing]
     for build in diagnosis.builds:
         lines += _group(str(build.key), build.findings, everything)
     faults, advice = _count(diagnosis, "fault"), _count(diagnosis, "advice")

@@ -240,9 +240,9 @@ def _names_of(done: InstallResult, result: BuildResult) -> list[str]:
 
 def _remark(done: InstallResult, bin_dir: str, reporter: Reporter) -> None:
     from kitbag_installer.cli.lines import foreign_line, held_line, show_failures
-    from kitbag_installer.cli.path_advice import is_on_path, path_advice
     from kitbag_installer.cli.terminal import show_error
     from kitbag_installer.installation import is_foreign
+    from kitbag_installer.path_advice import is_on_path, path_advice
     from kitbag_installer.preflight.actions import DONE
     from kitbag_installer.upgrading import held_back
 

@@ -48,6 +48,10 @@ def write_program(scratch: str) -> str:
     return path
 
 
+class Mute(Exception):
+    """The interpreter does not get as far as to try the first thing; the text says why."""
+
+
 class Interview:
     """One interpreter that is asked: the command that starts it, and where it may write."""
 
@@ -66,22 +70,22 @@ class Interview:
         self._limit = limit
 
     def ask(self, names: Sequence[str]) -> dict[str, Answer]:
-        """Try all of ``names``; each gets an answer. Raises :class:`OSError`."""
+        """Try all of ``names``; each gets an answer. Raises :class:`Mute`, :class:`OSError`."""
         program = write_program(self._scratch)
         answers: dict[str, Answer] = {}
         while waiting := [name for name in names if name not in answers]:
             command = [self._interpreter, "-I", "-B", program, self._scratch, *waiting]
-            self._one_process(command, waiting[0], answers)
+            self._one_process(command, answers)
         return {name: answers[name] for name in names}
 
-    def _one_process(self, command: Sequence[str], first: str, answers: dict[str, Answer]) -> None:
+    def _one_process(self, command: Sequence[str], answers: dict[str, Answer]) -> None:
         """Take answers until the process ends; at least one is there afterwards."""
         complaints = os.path.join(self._scratch, "complaints")
         with open(complaints, "wb") as file:
             process = self._children.start(command, self._scratch, self._environ, file)
         lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=_read_lines, args=(process, lines), daemon=True).start()
-        current, done = first, False
+        current, done = "", False
         try:
             while (table := _parse(lines.get(timeout=self._limit))) is not None:
                 if "begin" in table:
@@ -89,12 +93,16 @@ class Interview:
                 elif "end" in table:
                     answers[current], done = _answer(table), True
             process.wait(timeout=self._limit)
-            if not done:
-                answers[current] = Answer(error=_ended(process, complaints), crashed=True)
+            if done:
+                return
+            answer = Answer(error=_ended(process, complaints), crashed=True)
         except (queue.Empty, subprocess.TimeoutExpired):
-            answers[current] = Answer(error=f"no answer within {self._limit:g} seconds", hung=True)
+            answer = Answer(error=f"no answer within {self._limit:g} seconds", hung=True)
         finally:
             self._children.end(process)
+        if not current:
+            raise Mute(answer.error)
+        answers[current] = answer
 
 
 def _read_lines(process: subprocess.Popen[bytes], lines: queue.Queue[bytes]) -> None:

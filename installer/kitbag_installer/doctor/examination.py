@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import Interrupted, file_system_error
+from kitbag_bundles.implementations import implementation_of
 from kitbag_installer.doctor import findings, surroundings
 from kitbag_installer.doctor.features import Subject
-from kitbag_installer.doctor.findings import FAULT, Finding, advice, ok
+from kitbag_installer.doctor.findings import FAULT, Finding, advice, fault, ok
 from kitbag_installer.doctor.interpreters import Bench, check_interpreter
 from kitbag_installer.doctor.processes import Children, plain_environment
 from kitbag_installer.doctor.trees import check_tree, read_tree
@@ -84,10 +85,11 @@ def examine(
     """
     installed = tuple(root.builds())
     keys = matching_keys(installed, requests)
-    if not keys:
+    if not keys and not os.path.isdir(root.own):
         return Diagnosis(root.path, (), ())
-    many = f"{len(keys)} builds" if len(keys) > 1 else str(keys[0])
-    reporter.info(f"examining {many}; this may take a minute")
+    if keys:
+        many = f"{len(keys)} builds" if len(keys) > 1 else str(keys[0])
+        reporter.info(f"examining {many}; this may take a minute")
     try:
         of_root = surroundings.check_root(root, host, environ, installed)
         with tempfile.TemporaryDirectory(prefix="kitbag-doctor-") as scratch:
@@ -162,6 +164,9 @@ class _Ward:
         if elsewhere:
             said = ok if tree.receipt and tree.receipt.foreign else _not_for_here
             found.append(said("target", f"{elsewhere}; its interpreter was not started"))
+            program = implementation_of(key).executable(key)
+            if not os.path.lexists(os.path.join(tree.path, program)):
+                found.append(fault("interpreter", f"{program} is missing", tree.mend))
         else:
             found.append(ok("target", "fits this machine"))
             found += self._inside(tree)
@@ -182,6 +187,7 @@ class _Ward:
             shipped=tree.shipped,
             sources=tree.sources,
             libraries=tree.libraries,
+            parts=tree.parts,
             made_here=tree.receipt is not None and tree.receipt.flavor == "rerooted",
             mend=tree.mend,
             renew=tree.renew,

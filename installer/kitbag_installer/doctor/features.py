@@ -55,6 +55,8 @@ class Subject(NamedTuple):
     """The names of the standard library's modules in Python that came with it."""
     libraries: frozenset[str]
     """The file names of its own shared libraries."""
+    parts: frozenset[str]
+    """What came with it of ``pip``, a ``wheel`` of it for environments, C ``headers``."""
     made_here: bool
     """Whether it is as portable as the machine that it was made from, and no more."""
     mend: str
@@ -139,7 +141,10 @@ def _judge_one(subject: Subject, check: str, answer: Answer) -> Finding:
 def _failed(subject: Subject, check: str, answer: Answer, who: str = "") -> Finding:
     """Why something could not be tried: the module, a library, the interpreter."""
     text = f"{who}{answer.error}"
-    if answer.crashed or answer.hung:
+    if answer.hung:
+        cure = f"a longer --time-limit, if this machine is slow; otherwise {subject.mend}"
+        return fault(check, text, cure)
+    if answer.crashed:
         return fault(check, text, subject.mend)
     library = missing_library(answer.error)
     if library and library.rpartition("/")[2] not in subject.libraries:
@@ -242,10 +247,16 @@ def _zones(subject: Subject, facts: Mapping[str, Any]) -> Finding | None:
 def _pip(subject: Subject, facts: Mapping[str, Any]) -> Finding | None:
     if facts["problem"]:
         return fault("pip", f"can't be imported: {facts['problem']}", subject.mend)
+    if "pip" in subject.parts and not facts["version"]:
+        return fault("pip", "is gone, and came with this build", subject.mend)
+    if "wheel" in subject.parts and not facts["wheels"]:
+        message = "what environments get it from is gone: python -m venv fails"
+        return fault("pip", message, subject.mend)
     if facts["version"]:
         return ok("pip", f"pip {facts['version']}")
     if facts["wheels"]:
-        return advice("pip", "is not installed", "python -m ensurepip, or use environments")
+        cure = "nothing, if you use environments: python -m venv gives each one"
+        return advice("pip", "is not installed", cure)
     return advice(
         "pip", "this build brings none, nor do its environments", "use another one, such as uv pip"
     )
@@ -286,6 +297,9 @@ def _built(subject: Subject, facts: Mapping[str, Any]) -> Finding | None:
     if not facts["compiler"]:
         wanted = f" ({facts['wanted'][0]})" if facts["wanted"] else ""
         return ok("extension", f"not tried: there is no compiler{wanted} here")
+    if not facts["headers"] and "headers" in subject.parts:
+        message = f"Python.h is not in {facts['include']}, and came with this build"
+        return fault("extension", message, subject.mend)
     if not facts["headers"]:
         return advice(
             "extension",

@@ -32,6 +32,7 @@ OF_A_BUILD: dict[str, str] = {
     "target": "the build is for this machine",
     "interpreter": "it starts, and says the version and the prefix that it should",
     "stale-paths": "no generated file names the place where it was built, or a missing program",
+    "links": "the build's own links are there and lead where they should",
     "sysconfig": "sysconfig names the place where the build is",
     "externally-managed": "pip is told that the build is looked after by others",
     "bytecode": "compiled files agree with their sources",

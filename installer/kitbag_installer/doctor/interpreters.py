@@ -9,7 +9,7 @@ from kitbag_bundles.errors import DoesNotFit, Interrupted, SmokeTestFailed
 from kitbag_bundles.implementations import implementation_of
 from kitbag_installer import smoke
 from kitbag_installer.doctor import features
-from kitbag_installer.doctor.asking import Interview
+from kitbag_installer.doctor.asking import Interview, Mute
 from kitbag_installer.doctor.findings import Finding, fault, ok
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def check_interpreter(subject: Subject, names: Sequence[str], bench: Bench) -> l
             found += _environments(subject, [program, *names], with_pip, bench)
     except Interrupted:
         raise
+    except Mute as error:
+        return [_not_started(subject, f"starts, but can't be examined: {error}")]
     except OSError as error:
         found.append(fault("interpreter", f"can't be examined ({error})", "check that path"))
     return found
@@ -82,8 +84,25 @@ def check_interpreter(subject: Subject, names: Sequence[str], bench: Bench) -> l
 def _not_started(subject: Subject, text: str) -> Finding:
     message, _, cure = text.removeprefix(f"{subject.key}: ").partition("; ")
     if "GLIBC_" in message:
-        cure = "choose a build for an older glibc"
-    return fault("interpreter", message, cure or subject.mend)
+        return fault("interpreter", message, "choose a build for an older glibc")
+    damaged = _damaged(subject.tree)
+    if damaged:
+        message += f", and {damaged} is not as it was installed"
+    if damaged or not cure.startswith("choose"):
+        cure = subject.mend
+    return fault("interpreter", message, cure)
+
+
+def _damaged(tree: str) -> str:
+    """The first file that is missing or changed; empty if none is, or if nobody can tell."""
+    from kitbag_bundles.errors import IntegrityError
+    from kitbag_installer.receipts import has_receipt
+    from kitbag_installer.verification import damage
+
+    try:
+        return next(iter(damage(tree)), "") if has_receipt(tree) else ""
+    except (IntegrityError, OSError):
+        return ""
 
 
 def _environments(
@@ -130,7 +149,8 @@ def _environment_with_pip(subject: Subject, folder: str, bench: Bench) -> list[F
     for words in (["-m", "ensurepip", "--default-pip"], ["-m", "pip", "--version"]):
         done = _run(bench, [python, "-B", *words], folder, _ENVIRONMENTS)
         if done.status != 0:
-            what = f"python {' '.join(words)} in an environment: {_how(done, bench)}"
+            how = _how(done, bench, _ENVIRONMENTS)
+            what = f"python {' '.join(words)} in an environment: {how}"
             return [fault("pip", what, subject.mend)]
     return [ok("pip", " ".join(done.out.split()[:2]) + " in an environment")]
 
@@ -150,9 +170,9 @@ def _run(bench: Bench, command: Sequence[str], folder: str, factor: float = 1.0)
         return Done(1, "", str(error))
 
 
-def _how(done: Done, bench: Bench) -> str:
+def _how(done: Done, bench: Bench, factor: float = 1.0) -> str:
     if done.status is None:
-        return f"no answer within {bench.limit:g} seconds"
+        return f"no answer within {bench.limit * factor:g} seconds"
     return done.last_line or f"status {done.status}"
 
 

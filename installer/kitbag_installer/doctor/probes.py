@@ -324,7 +324,8 @@ def _extension(scratch: str) -> dict[str, Any]:
         return shlex.split(sysconfig.get_config_var(name) or "")
 
     compiler, include = words("CC"), sysconfig.get_path("include")
-    if not compiler or shutil.which(compiler[0]) is None:
+    # Not where the system would look without PATH: a compiler does not find its own parts then.
+    if not compiler or shutil.which(compiler[0], path=os.environ.get("PATH", "")) is None:
         return {"compiler": "", "wanted": compiler[:1]}
     found = {"compiler": compiler[0], "headers": os.path.isfile(os.path.join(include, "Python.h"))}
     if not found["headers"]:

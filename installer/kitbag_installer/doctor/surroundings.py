@@ -11,9 +11,11 @@ from kitbag_bundles.layout import command_names, executable
 from kitbag_installer import launcher, links
 from kitbag_installer.doctor.findings import Finding, advice, fault, ok
 from kitbag_installer.elsewhere import whose
+from kitbag_installer.path_advice import is_on_path, is_same, path_command, shell_at_hand
 from kitbag_installer.pins import read_pins
 from kitbag_installer.platforms import this_system
 from kitbag_installer.receipts import has_receipt
+from kitbag_installer.rewriting.prefix import shell_quoted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +84,7 @@ def _permissions(root: Root, keys: Sequence[BuildKey], bin_dirs: Sequence[str]) 
     return advice(
         check,
         f"everybody may write in {open_ones[0]}{more}, and so change what you run",
-        f"chmod o-w {' '.join(open_ones[:3])}",
+        f"chmod o-w {' '.join(map(shell_quoted, open_ones[:3]))}",
     )
 
 
@@ -104,7 +106,7 @@ def _leftovers(root: Root) -> Finding:
     return advice(
         "leftovers",
         f"an interrupted run left {inodes} files, {size // 1_000_000} MB, in {root.temp}",
-        f"the next install sweeps them; at once: kitbag relocate --root {root.path}",
+        f"the next install sweeps them; at once: kitbag relocate --root {shell_quoted(root.path)}",
     )
 
 
@@ -141,7 +143,9 @@ def _kitbag(root: Root, keys: Sequence[BuildKey], bin_dirs: Sequence[str]) -> li
             message = f"{command} is another program, or runs another root's kitbag"
             found.append(advice(check, message, f"{again}, with --force to replace it"))
         elif not os.access(command, os.X_OK):
-            found.append(fault(check, f"{command} can't be executed", f"chmod +x {command}"))
+            found.append(
+                fault(check, f"{command} can't be executed", f"chmod +x {shell_quoted(command)}")
+            )
     return found or [ok(check, "is there")]
 
 
@@ -158,7 +162,7 @@ def _damage(path: str) -> str:
 
 def _minor_links(root: Root, wanted: Mapping[str, str]) -> list[Finding]:
     check = "minor-link"
-    cure = f"kitbag relocate --root {root.path}"
+    cure = f"kitbag relocate --root {shell_quoted(root.path)}"
     pins = read_pins(root)
     found = []
     for link, target in wanted.items():
@@ -193,7 +197,7 @@ def _dangling(root: Root, wanted: Mapping[str, str]) -> list[Finding]:
         if text.startswith(inside) and not text.startswith(through)
     ]
     found = [
-        fault(check, f"{path} leads to {text}, which is not there", f"rm {path}")
+        fault(check, f"{path} leads to {text}, which is not there", f"rm {shell_quoted(path)}")
         for path, text in [*links_there, *named]
         if text and not os.path.exists(os.path.join(os.path.dirname(path), text))
     ]
@@ -239,20 +243,13 @@ def _path(bin_dirs: Sequence[str], environ: Mapping[str, str]) -> list[Finding]:
     check = "path"
     if not bin_dirs:
         return [ok(check, "no names were made")]
-    entries = [entry for entry in environ.get("PATH", "").split(os.pathsep) if entry]
+    shell = shell_at_hand(environ)
     found = [
-        advice(check, f"{folder} is not on PATH", f'export PATH="{folder}:$PATH"')
+        advice(check, f"{folder} is not on PATH", path_command(folder, shell))
         for folder in bin_dirs
-        if not any(_same(folder, entry) for entry in entries)
+        if not is_on_path(folder, environ)
     ]
     return found or [ok(check, "has the bin directory")]
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return os.path.samefile(one, os.path.expanduser(other))
-    except OSError:
-        return False
 
 
 def _shadowed(
@@ -271,10 +268,10 @@ def _shadowed(
         if not any(map(os.path.exists, places)):
             continue
         first = shutil.which(name, path=environ.get("PATH", ""))
-        if first and not any(_same(first, place) for place in places):
+        if first and not any(is_same(first, place) for place in places):
             folder = os.path.dirname(places[0])
             message = f"{name} means {first} here, and not {key}"
-            cure = f'put {folder} first: export PATH="{folder}:$PATH"'
+            cure = f"put {folder} first: {path_command(folder, shell_at_hand(environ))}"
             found.append(advice(check, message, cure))
     return found or [ok(check, "no other Python comes first")]
 
@@ -297,6 +294,6 @@ def names_leading_to(root: Root, key: BuildKey) -> list[str]:
         names.append(os.path.join(link, executable(key)))
     wanted = {name + this_system.COMMAND_SUFFIX for name in command_names(key, default=False)}
     for path, target in links.bin_links(root):
-        if os.path.basename(path) in wanted and _same(target, program):
+        if os.path.basename(path) in wanted and is_same(target, program):
             names.append(path)
     return names

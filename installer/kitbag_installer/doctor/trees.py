@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,8 +11,10 @@ from kitbag_bundles import layout
 from kitbag_bundles.contents import Entry
 from kitbag_bundles.errors import IntegrityError
 from kitbag_installer.doctor.findings import Finding, advice, fault, ok
+from kitbag_installer.platforms import this_system
 from kitbag_installer.receipts import has_receipt, read_bytecode, read_contents, read_receipt
 from kitbag_installer.rewriting import candidates, leftover_prefixes
+from kitbag_installer.roots import RECEIPT_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,6 +83,20 @@ class Tree(NamedTuple):
         return frozenset((path.removesuffix(suffix)).replace("/", ".") for path in inside)
 
     @property
+    def parts(self) -> frozenset[str]:
+        """What came with it of ``pip``, a ``wheel`` of it for environments, C ``headers``."""
+        library = layout.standard_library(self.key)
+        packages = layout.site_packages(self.key, library)
+        paths = {entry.path for entry in self.entries}
+        found = {"pip"} if f"{packages}/pip/__init__.py" in paths else set()
+        wheel = f"{library}/ensurepip/_bundled/pip-"
+        if any(path.startswith(wheel) and path.endswith(".whl") for path in paths):
+            found.add("wheel")
+        if any(path.rpartition("/")[2] == "Python.h" for path in paths):
+            found.add("headers")
+        return frozenset(found)
+
+    @property
     def libraries(self) -> frozenset[str]:
         """The file names of shared libraries that belong to the build."""
         names = (entry.path.rpartition("/")[2] for entry in self.entries)
@@ -90,7 +107,9 @@ def read_tree(root: Root, key: BuildKey) -> Tree:
     """Look at the build ``key`` of ``root``; nothing is raised but :class:`OSError`."""
     path = root.install_path(key)
     if not has_receipt(path):
-        return Tree(root, key, path, None, tuple(_entries_of(path)), "")
+        own = os.path.join(path, RECEIPT_DIR)
+        lost = f"{own} has no receipt any more" if os.path.isdir(own) else ""
+        return Tree(root, key, path, None, tuple(_entries_of(path)), lost)
     try:
         receipt = read_receipt(path)
         return Tree(root, key, path, receipt, read_contents(path, receipt), "")
@@ -113,7 +132,7 @@ def _entries_of(path: str) -> Iterator[Entry]:
 
 def check_tree(tree: Tree) -> list[Finding]:
     """Everything that can be found out without starting anything."""
-    found = [_receipt(tree), *_home(tree), *_stale_paths(tree), *_managed(tree)]
+    found = [_receipt(tree), *_home(tree), *_stale_paths(tree), _links(tree), *_managed(tree)]
     return [*found, *_bytecode(tree)]
 
 
@@ -172,6 +191,29 @@ def _scripts(tree: Tree) -> list[Finding]:
                 cure = "install the package that it belongs to again"
                 found.append(advice("stale-paths", message, cure))
     return found
+
+
+def _links(tree: Tree) -> Finding:
+    check = "links"
+    links = {entry.path: entry.target for entry in tree.entries if entry.kind == "l"}
+    if tree.receipt is not None:
+        links.update(tree.receipt.added_links)
+    known = {entry.path for entry in tree.entries} | links.keys()
+    wrong = []
+    for path, target in sorted(links.items()):
+        full = os.path.join(tree.path, path)
+        text = this_system.link_text(full)
+        inside = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        if not os.path.lexists(full):
+            wrong.append(f"{path} is missing")
+        elif text != target:
+            wrong.append(f"{path} leads to {text}" if text else f"{path} is no link any more")
+        elif not os.path.exists(full) and (inside in known or tree.receipt is None):
+            wrong.append(f"{path} leads to {target}, which is not there")
+    if not wrong:
+        return ok(check, f"{len(links)} lead where they should")
+    more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+    return (fault if tree.receipt else advice)(check, f"{wrong[0]}{more}", tree.mend)
 
 
 def _files_in(path: str, folder: str) -> list[str]:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import tempfile
 import time
@@ -75,12 +76,13 @@ def test_an_interpreter_that_does_not_answer(capfd, root):
     assert lines[0] == f"{root.path}:"
     # In the order of the keys, whichever was ready first.
     begin = lines.index(f"{OLD}:")
+    changed = "and bin/python3.1{} is not as it was installed"
     assert lines[begin : begin + 6] == [
         f"{OLD}:",
-        "  fault   interpreter: does not run on this host (signal 4)",
-        "          cure: choose a build for this machine",
+        f"  fault   interpreter: does not run on this host (signal 4), {changed.format(2)}",
+        f"          cure: kitbag repair BUNDLE {OLD} --root {root.path}",
         f"{KEY}:",
-        "  fault   interpreter: did not answer within 0.5 seconds",
+        f"  fault   interpreter: did not answer within 0.5 seconds, {changed.format(3)}",
         f"          cure: kitbag repair BUNDLE {KEY} --root {root.path}",
     ]
     assert lines[-2].startswith("2 builds: 2 faults, ")
@@ -93,6 +95,41 @@ def test_one_that_is_gone(capfd, root):
     assert (done.status, done.err) == (1, "")
     assert "fault   interpreter: bin/python3.13 is missing\n" in done.out
     assert str(OLD) not in done.out.partition(f"{KEY}:")[2]
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        ("echo 'libpython3.13.so.1.0: cannot open shared object file' >&2; exit 127", "libpython"),
+        ("echo 'Fatal Python error: no encodings' >&2; echo '  <no frame>' >&2; exit 1", "Fatal"),
+    ],
+)
+def test_a_damaged_build_is_not_taken_for_another_machines(capfd, root, does, words):
+    program = replace_interpreter(root, f"#!/bin/sh\n{does}\n")
+    program.chmod(0o755)
+    Path(root.install_path(KEY), "lib", "python3.13", "os.py").unlink()
+    done = run_kitbag(capfd, "doctor", "3.13", "--root", root.path, "-q")
+    assert done.status == 1
+    (line,) = [line for line in done.out.splitlines() if " interpreter: " in line]
+    assert words in line
+    assert line.endswith("and lib/python3.13/os.py is not as it was installed")
+    assert f"cure: kitbag repair BUNDLE {KEY} --root {root.path}\n" in done.out
+
+
+def test_one_that_can_not_tell_anything_is_one_fault(capfd, root):
+    program = Path(root.install_path(KEY), "bin", "python3.13")
+    real = program.with_name("real")
+    real.write_text(program.read_text())
+    real.chmod(0o755)
+    program.write_text(
+        f'#!/bin/sh\ncase "$*" in *" -c "*) exec {real} "$@" ;; esac\n'
+        "echo \"ModuleNotFoundError: No module named 'json'\" >&2\nexit 1\n"
+    )
+    done = run_kitbag(capfd, "doctor", "3.13", "--root", root.path, "-q")
+    faults = [line for line in done.out.splitlines() if line.startswith("  fault ")]
+    assert len(faults) == 1
+    assert "interpreter: starts, but can't be examined: " in faults[0]
+    assert "No module named 'json'" in faults[0]
 
 
 def test_colours_are_sober(capfd, root, monkeypatch):
@@ -158,6 +195,22 @@ def test_a_build_for_another_machine_is_looked_at_from_outside(capfd, root):
     assert findings["target"]["severity"] == "advice"
     assert findings["target"]["message"].endswith("its interpreter was not started")
     assert "interpreter" not in findings
+    Path(root.path, other, "bin", "python3.13").unlink()
+    done = run_kitbag(capfd, "doctor", other, "--root", root.path, "-q")
+    assert done.status == 1
+    assert "fault   interpreter: bin/python3.13 is missing\n" in done.out
+
+
+def test_builds_that_somebody_removed_by_hand(capfd, root):
+    for key in (OLD, KEY):
+        shutil.rmtree(root.install_path(key))
+    done = run_kitbag(capfd, "doctor", "--root", root.path)
+    assert done.status == 1
+    assert f"fault   dangling-link: {root.minor_link(KEY)} leads to " in done.out
+    assert done.out.endswith(f"\nnothing is installed in {root.path}\n")
+    assert done.err == ""
+    table = run_kitbag(capfd, "doctor", "--root", root.path, "--json").json
+    assert (table["healthy"], table["builds"]) == (False, [])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

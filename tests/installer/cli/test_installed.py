@@ -67,4 +67,8 @@ def test_nothing(capfd, tmp_path):
     found = run_kitbag(capfd, "installed", "--root", tmp_path / "r", "--json").json
     assert found == {"root": f"{tmp_path}/r", "builds": []}
     done = run_kitbag(capfd, "installed", "3.13", "--root", tmp_path / "r")
-    assert done == (4, "", "kitbag: error: nothing installed matches '3.13'; installed: nothing\n")
+    assert (done.status, done.out) == (4, "")
+    assert done.err == (
+        "kitbag: error: nothing installed matches '3.13'; installed: nothing; "
+        "if it is in another root, name that with --root\n"
+    )

@@ -47,6 +47,12 @@ def test_the_overview_names_every_verb_and_every_status(capfd, word):
     assert max(map(len, done.out.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("word", ["-h", "--help", "help"])
+def test_help_about_a_verb(capfd, word):
+    assert run_kitbag(capfd, word, "doctor") == run_kitbag(capfd, "doctor", "--help")
+    assert run_kitbag(capfd, word, "nonsense") == run_kitbag(capfd, word)
+
+
 def test_without_a_word_the_overview_is_a_usage_error(capfd):
     done = run_kitbag(capfd)
     assert done.status == 2

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kitbag_installer.doctor import asking
-from kitbag_installer.doctor.asking import Interview, write_program
+from kitbag_installer.doctor.asking import Interview, Mute, write_program
 from kitbag_installer.doctor.probes import PROBES
 from kitbag_installer.doctor.processes import Children
 from support.interpreters import find_interpreters
@@ -88,8 +88,16 @@ def test_one_that_does_not_end(stand_in, scratch):
 
 
 def test_what_is_no_python_answers_nothing(tmp_path, scratch):
-    answers = interview("/bin/true", scratch).ask(["one", "two"])
-    assert all(answer.crashed for answer in answers.values())
+    with pytest.raises(Mute, match=r"^the interpreter ended with status 0$"):
+        interview("/bin/true", scratch).ask(["one", "two"])
+
+
+def test_nor_does_one_that_hangs_at_once(tmp_path, scratch):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\nsleep 3600\n")
+    program.chmod(0o755)
+    with pytest.raises(Mute, match=r"^no answer within 0\.5 seconds$"):
+        interview(program, scratch, limit=0.5).ask(["one", "two"])
 
 
 def test_the_program_comes_out_of_a_zip_file_too(tmp_path, scratch):

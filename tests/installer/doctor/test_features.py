@@ -10,8 +10,14 @@ MODULES = frozenset({"_ssl", "_lzma", "readline", "_tkinter", "_dbm"})
 SOURCES, LIBRARIES = frozenset({"sqlite3", "sqlite3.dbapi2"}), frozenset({"libtcl9.0.so"})
 
 
-def subject(key: BuildKey = KEY, *, shipped: frozenset[str] = MODULES, made_here: bool = False):
-    return Subject(key, "/opt/py", shipped, SOURCES, LIBRARIES, made_here, "MEND", "RENEW")
+def subject(
+    key: BuildKey = KEY,
+    *,
+    shipped: frozenset[str] = MODULES,
+    made_here: bool = False,
+    parts: frozenset[str] = frozenset(),
+):
+    return Subject(key, "/opt/py", shipped, SOURCES, LIBRARIES, parts, made_here, "MEND", "RENEW")
 
 
 def only(check: str, answer: Answer, **about):
@@ -69,10 +75,27 @@ class TestWhatIsBroken:
         found = only("bz2", never)
         assert (found.severity, found.message) == (ADVICE, "this build has no _bz2")
 
-    @pytest.mark.parametrize("how", ["crashed", "hung"])
-    def test_an_interpreter_that_does_not_survive(self, how):
-        found = only("readline", Answer(error="it ended", **{how: True}), made_here=True)
+    def test_an_interpreter_that_does_not_survive(self):
+        found = only("readline", Answer(error="it ended", crashed=True), made_here=True)
         assert found == ("readline", FAULT, "it ended", "MEND")
+
+    def test_one_that_is_too_slow_or_hangs(self):
+        found = only("extension", Answer(error="no answer", hung=True), made_here=True)
+        assert (found.severity, found.message) == (FAULT, "no answer")
+        assert found.cure == "a longer --time-limit, if this machine is slow; otherwise MEND"
+
+    @pytest.mark.parametrize(
+        ("check", "part", "facts"),
+        [
+            ("pip", "pip", {"version": "", "problem": "", "wheels": 1}),
+            ("pip", "wheel", {"version": "25", "problem": "", "wheels": 0}),
+            ("extension", "headers", {"compiler": "cc", "headers": False, "include": "/i"}),
+        ],
+    )
+    def test_what_came_with_it_and_is_gone(self, check, part, facts):
+        found = only(check, Answer(facts=facts), parts=frozenset({part}))
+        assert (found.severity, found.cure) == (FAULT, "MEND")
+        assert only(check, Answer(facts=facts)).severity in (OK, ADVICE)
 
     def test_other_implementations_may_lack_what_programs_seldom_need(self):
         pypy = BuildKey.parse("pypy-3.11.13-linux-x86_64-gnu")

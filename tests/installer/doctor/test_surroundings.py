@@ -1,5 +1,6 @@
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -131,8 +132,12 @@ class TestPath:
     def test_without_the_bin_directory(self, root, bin_dir):
         found = only(root, "path", PATH="/usr/bin:/bin")
         assert (found.severity, found.message) == (ADVICE, f"{bin_dir} is not on PATH")
-        assert found.cure == f'export PATH="{bin_dir}:$PATH"'
+        assert found.cure == f'export PATH={bin_dir}:"$PATH"'
         assert only(root, "shadowed", PATH="/usr/bin:/bin").severity == OK
+
+    def test_in_the_shell_at_hand(self, root, bin_dir, tmp_path):
+        shell = {"SHELL": "/usr/bin/fish", "PATH": "/bin"}
+        assert only(root, "path", **shell).cure == f"fish_add_path '{bin_dir}'"
 
     def test_with_another_python_before_it(self, root, bin_dir, tmp_path):
         other = tmp_path / "other" / "python3.13"
@@ -206,6 +211,21 @@ class TestTheDisk:
         monkeypatch.setattr(places, "place_of", lambda path: found)
         assert only(root, "noexec").severity == FAULT
         assert only(root, "space").message.startswith("5 MB are free")
+
+
+def test_cures_are_commands_also_where_names_have_blanks(bundle, tmp_path):
+    folder = tmp_path / "a b"
+    root = install_tiny(bundle, folder / "root", bin_dir=str(folder / "b $1"))
+    (folder / "root/cpython-3.12-linux-x86_64-gnu").symlink_to("gone")
+    (folder / "root").chmod(0o777)
+    (folder / "b $1/kitbag").chmod(0o644)
+    for check in ("dangling-link", "permissions", "kitbag"):
+        cure = only(root, check).cure
+        subprocess.run(["/bin/sh", "-ec", cure], check=True, cwd=tmp_path)
+        assert only(root, check).severity == OK, cure
+    assert "a b" in only(root, "path").cure
+    os.unlink(root.minor_link(NEW))
+    assert only(root, "minor-link").cure == f"kitbag relocate --root '{root.path}'"
 
 
 def test_a_root_of_another_tool(root, bin_dir):

@@ -35,6 +35,7 @@ def test_a_build_as_it_was_installed(root):
         "receipt",
         "home",
         "stale-paths",
+        "links",
         "externally-managed",
     }
 
@@ -70,11 +71,51 @@ def test_what_another_tool_installed_is_known_less_of(root, place):
     assert "home" not in found
 
 
+def test_links_inside_of_the_build(root, place):
+    (good,) = findings(root, check="links")
+    assert good.severity == OK
+    (place / "bin/python").unlink()
+    (found,) = findings(root, check="links")
+    assert (found.severity, found.message) == (FAULT, "bin/python is missing")
+    assert found.cure == read_tree(root, KEY).mend
+    (place / "bin/python").symlink_to("/usr/bin/python3")
+    assert findings(root, check="links")[0].message == "bin/python leads to /usr/bin/python3"
+    (place / "bin/python").unlink()
+    (place / "bin/python").write_text("")
+    assert findings(root, check="links")[0].message == "bin/python is no link any more"
+    (place / "bin/python").unlink()
+    (place / "bin/python").symlink_to("python3.13")
+    (place / "bin/python3.13").unlink()
+    found = findings(root, check="links")[0].message
+    assert "bin/python leads to python3.13, which is not there" in found
+
+
+def test_of_another_tools_links_only_what_leads_nowhere(root, place):
+    import shutil
+
+    shutil.rmtree(place / ".kitbag")
+    (place / "bin/python").unlink()
+    assert findings(root, check="links")[0].severity == OK
+    (place / "bin/python").symlink_to("gone")
+    (found,) = findings(root, check="links")
+    assert (found.severity, found.message) == (
+        ADVICE,
+        "bin/python leads to gone, which is not there",
+    )
+
+
 def test_a_receipt_that_is_damaged(root, place):
     (place / ".kitbag/receipt.json").write_text("{")
     found = {each.check: each for each in findings(root)}
     assert found["receipt"].severity == FAULT
     assert found["receipt"].cure == read_tree(root, KEY).mend
+
+
+def test_a_receipt_that_is_gone_is_not_another_tools(root, place):
+    (place / ".kitbag/receipt.json").unlink()
+    (found,) = findings(root, check="receipt")
+    assert (found.severity, found.cure) == (FAULT, read_tree(root, KEY).mend)
+    assert found.message == f"{place}/.kitbag has no receipt any more"
 
 
 def test_a_list_that_is_damaged(root, place):

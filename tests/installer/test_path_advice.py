@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from kitbag_installer.cli.path_advice import is_on_path, path_advice, path_command
+from kitbag_installer.path_advice import is_on_path, path_advice, path_command
 from support.require import require_command
 
 _ASK = {"fish": "string join : $PATH", "tcsh": "printenv PATH"}
@@ -37,6 +37,7 @@ def test_the_advice_names_the_shells_own_file(tmp_path):
         "/usr/bin/zsh": "${ZDOTDIR:-~}/.zshrc",
         "/bin/tcsh": "~/.tcshrc",
         "/bin/dash": "~/.profile",
+        "/usr/bin/pwsh": "$PROFILE",
         "": "~/.profile",
     }.items():
         assert f" in {file} for good: " in path_advice(str(tmp_path), {"SHELL": shell})

@@ -16,6 +16,8 @@ _START_UP_FILES = {
     "mksh": "~/.mkshrc",
     "tcsh": "~/.tcshrc",
     "csh": "~/.cshrc",
+    "pwsh": "$PROFILE",
+    "powershell": "$PROFILE",
 }
 """Read by every interactive shell of the kind; INVOCATION or FILES in their manuals."""
 
@@ -23,7 +25,13 @@ _START_UP_FILES = {
 def is_on_path(folder: str, environ: Mapping[str, str]) -> bool:
     """Whether programs in ``folder`` are found by their names."""
     entries = environ.get("PATH", "").split(os.pathsep)
-    return any(_same(folder, entry) for entry in entries if entry)
+    return any(is_same(folder, entry) for entry in entries if entry)
+
+
+def shell_at_hand(environ: Mapping[str, str]) -> str:
+    """The name of the shell that ``SHELL`` names; without one ``sh``, PowerShell on Windows."""
+    shell = os.path.basename(environ.get("SHELL", "")).removesuffix(".exe")
+    return shell or ("powershell" if os.name == "nt" else "sh")
 
 
 def path_command(folder: str, shell: str) -> str:
@@ -42,8 +50,8 @@ def path_command(folder: str, shell: str) -> str:
 
 
 def path_advice(folder: str, environ: Mapping[str, str]) -> str:
-    """One line: ``folder`` is not on PATH, and what to do in the shell that ``SHELL`` names."""
-    shell = os.path.basename(environ.get("SHELL", "")) or "sh"
+    """One line: ``folder`` is not on PATH, and what to do in the shell at hand."""
+    shell = shell_at_hand(environ)
     command = path_command(folder, shell)
     if shell == "fish":
         return f"{folder} is not on PATH; this puts it there, for good: {command}"
@@ -51,7 +59,8 @@ def path_advice(folder: str, environ: Mapping[str, str]) -> str:
     return f"{folder} is not on PATH; this puts it there, and in {file} for good: {command}"
 
 
-def _same(one: str, other: str) -> bool:
+def is_same(one: str, other: str) -> bool:
+    """Whether two paths lead to the same; an entry of PATH may have a tilde."""
     try:
         return os.path.samefile(one, os.path.expanduser(other))
     except OSError:

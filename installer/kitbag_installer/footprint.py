@@ -21,7 +21,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_installer.boot import BOOT_PREFIX
-from kitbag_installer.files import replace_file
+from kitbag_installer.files import is_absolute, replace_file
 from kitbag_installer.locks import is_awaited
 
 if TYPE_CHECKING:
@@ -192,12 +192,12 @@ def read(root: Root) -> Made:
         old, folders, names = table["root"], table["folders"], table["names"]
         if not all(isinstance(each, str) for each in (old, *folders, *names)):
             return Made()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return Made()
     moved = [
         root.path + path[len(old) :] if _is_at_or_above(old, path) else path for path in folders
     ]
-    return Made(tuple(path for path in moved if os.path.isabs(path)), tuple(names))
+    return Made(tuple(filter(is_absolute, moved)), tuple(names))
 
 
 def missing_folders(path: str) -> list[str]:

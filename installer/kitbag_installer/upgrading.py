@@ -116,7 +116,7 @@ def _nothing_older(
     if not any(key.minor_key in lines for key in matched):
         return (
             f"nothing to roll back for {request.text!r}: only CPython has links that lead from one "
-            f"patch to another; installed: {have}"
+            f"patch to another, and only where it is for this machine; installed: {have}"
         )
     return (
         f"nothing older is installed for {request.text!r}; installed: {have}; "

@@ -140,8 +140,8 @@ def _pin(root: Root, turns: Sequence[RolledBack]) -> None:
 
 
 def highest_of(root: Root, key: BuildKey) -> BuildKey:
-    """The highest patch of the line of ``key`` that is installed."""
-    patches = links.linked_lines(root)[key.minor_key]
+    """The highest patch of the line of ``key`` that is installed; ``key`` if all have gone."""
+    patches = links.linked_lines(root).get(key.minor_key, {key.version: key})
     return patches[max(patches)]
 
 
@@ -155,7 +155,7 @@ def held_back(root: Root, keys: Iterable[BuildKey]) -> dict[BuildKey, BuildKey]:
         held = lines.get(key.minor_key, {}).get(pin.patch) if pin else None
         if not held or held.version >= key.version:
             continue
-        if wanted[root.minor_link(key)] == root.install_path(held):
+        if wanted.get(root.minor_link(key)) == root.install_path(held):
             found[key] = held
     return found
 

@@ -16,7 +16,7 @@ from kitbag_installer.pins import read_pins
 from kitbag_installer.relocation import relocate_builds
 from kitbag_installer.removal import uninstall_builds
 from kitbag_installer.roots import Root
-from kitbag_installer.upgrading import held_back, prunable, roll_back
+from kitbag_installer.upgrading import held_back, highest_of, prunable, roll_back
 from support.bundled import host_key, tiny_bundle
 from support.install import install_tiny
 from support.snapshots import dangling, snapshot
@@ -216,6 +216,16 @@ class TestPrune:
             (folder / "receipt.json").write_text("")
         assert prunable(site.root, {newer: ""}) == (older,)
         assert prunable(site.root, {older: ""}) == ()
+
+
+def test_what_is_told_after_the_work_may_have_gone_meanwhile(site, monkeypatch):
+    site.install("3.13.4", "3.13.5")
+    site.roll_back("3.13")
+    assert highest_of(site.root, OLD) == MIDDLE
+    monkeypatch.setattr("kitbag_installer.links.minor_links", lambda root: {})
+    assert held_back(site.root, [MIDDLE]) == {}
+    uninstall_builds(site.root, (), SilentReporter())
+    assert highest_of(site.root, OLD) == OLD
 
 
 class TestRollback:

@@ -105,6 +105,9 @@ def _remove(scratch: str, base: str, *, noted: bool) -> None:
     if leaving:
         # From the folder that is removed here.
         from kitbag_installer import removal
+        from kitbag_installer.aliases import as_known
+
+        known = as_known(root)
     for name in _SIGNALS:
         number = getattr(signal, name, None)
         if number is not None:
@@ -114,7 +117,7 @@ def _remove(scratch: str, base: str, *, noted: bool) -> None:
     if os.path.exists(root.lock_file):
         # Others may rely on the folders from now on; but an uninstall had to leave this one.
         if leaving:
-            removal.finish_leaving(root)
+            removal.finish_leaving(known)
         return
     if noted:
         footprint.forget_header(root)

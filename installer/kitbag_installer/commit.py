@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
 _JOURNAL = f"{SCRATCH_PREFIX}journal-"
+_NEXT = f"{SCRATCH_PREFIX}next-"
 
 
 def put_in_place(root: Root, key: BuildKey, tree: str) -> None:
@@ -171,17 +172,21 @@ def _write_journal(root: Root, name: str, journal: str) -> None:
 
 
 def _read_journal(journal: str) -> str:
+    """The name of the tree; empty for one that was lost with the power, or is not kitbag's."""
     if os.path.islink(journal):
-        return os.readlink(journal)
-    with open(journal, encoding="ascii") as file:
-        return file.read()
+        name = os.readlink(journal)
+    else:
+        with open(journal, encoding="ascii", errors="replace") as file:
+            name = file.read()
+    return name if name.startswith(_NEXT) and name[len(_NEXT) :].isalnum() else ""
 
 
 def _finish_exchange(root: Root, key: BuildKey, journal: str) -> None:
     """Old tree to the trash, new tree into its place; each step may have been done already."""
     place = root.install_path(key)
-    staged = os.path.join(root.temp, _read_journal(journal))
-    if os.path.lexists(staged):
+    name = _read_journal(journal)
+    staged = os.path.join(root.temp, name)
+    if name and os.path.lexists(staged):
         if os.path.lexists(place):
             os.rename(place, root.scratch("trash"))
         os.rename(staged, place)

@@ -52,6 +52,14 @@ def replace_directory_link(root: Root, target: str, path: str) -> None:
     this_system.make_directory_link(target, path)
 
 
+def is_absolute(path: object) -> bool:
+    """Whether ``path``, read from a file that anybody may have changed, is an absolute path."""
+    try:
+        return isinstance(path, str) and os.path.isabs(path) and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
 def remove_leftovers(folder: str) -> None:
     """Remove what runs that were cut short left beside the places in ``folder``."""
     try:

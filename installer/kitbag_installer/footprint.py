@@ -21,7 +21,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_installer.boot import BOOT_PREFIX
-from kitbag_installer.files import replace_file
+from kitbag_installer.files import is_absolute, replace_file
 from kitbag_installer.locks import is_awaited
 
 if TYPE_CHECKING:
@@ -186,18 +186,29 @@ def remove_leftovers(root: Root) -> bool:
 
 def read(root: Root) -> Made:
     """The note, by where things are now if the root was moved; empty if there is none."""
-    try:
-        with open(_record(root), encoding="ascii") as file:
-            table = json.load(file)
-        old, folders, names = table["root"], table["folders"], table["names"]
-        if not all(isinstance(each, str) for each in (old, *folders, *names)):
-            return Made()
-    except (OSError, ValueError, KeyError, TypeError):
-        return Made()
+    old, folders, names = _read(root)
     moved = [
         root.path + path[len(old) :] if _is_at_or_above(old, path) else path for path in folders
     ]
-    return Made(tuple(path for path in moved if os.path.isabs(path)), tuple(names))
+    return Made(tuple(filter(is_absolute, moved)), names)
+
+
+def noted_root(root: Root) -> str:
+    """Where the root was when the note was made; empty if there is none."""
+    return _read(root)[0]
+
+
+def _read(root: Root) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Where the root was, the folders, the names; all empty if there is no note."""
+    try:
+        with open(_record(root), encoding="ascii") as file:
+            table = json.load(file)
+        old, folders, names = table["root"], tuple(table["folders"]), tuple(table["names"])
+        if all(isinstance(each, str) for each in (old, *folders, *names)):
+            return old, folders, names
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return "", (), ()
 
 
 def missing_folders(path: str) -> list[str]:

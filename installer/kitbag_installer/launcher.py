@@ -17,6 +17,8 @@ from kitbag_installer.hosts import this_host
 from kitbag_installer.platforms import MARK, this_system
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kitbag_installer.roots import Root
 
 PYZ = "kitbag.pyz"
@@ -60,6 +62,20 @@ def write_command(root: Root, bin_dir: str, *, force: bool) -> str:
     make_folders(root, bin_dir)
     replace_file(root, path, text, 0o755)
     return path
+
+
+def keep_commands(root: Root, bin_dirs: Iterable[str], old_roots: Iterable[str] = ()) -> None:
+    """Bring the ``kitbag`` commands in ``bin_dirs`` up to date, which may be one of ``old_roots``.
+
+    The command of another root stays, and a directory that somebody removed is not made again.
+    """
+    homes = [root, *map(type(root), old_roots)]
+    for bin_dir in bin_dirs:
+        present = _content(os.path.join(bin_dir, COMMAND))
+        if os.path.isdir(bin_dir) and (
+            present is None or any(_is_of(home, present) for home in homes)
+        ):
+            write_command(root, bin_dir, force=False)
 
 
 def may_write_command(path: str) -> bool:

@@ -19,6 +19,7 @@ from kitbag_bundles.layout import command_names, executable
 from kitbag_installer import pins
 from kitbag_installer.elsewhere import whose
 from kitbag_installer.files import (
+    is_absolute,
     remove_leftovers,
     replace_directory_link,
     replace_file,
@@ -247,9 +248,9 @@ def remembered_bin_dirs(root: Root) -> list[str]:
     try:
         with open(os.path.join(root.own, _BIN_DIRS), encoding="ascii") as file:
             paths = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
-    return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
+    return list(filter(is_absolute, paths)) if isinstance(paths, list) else []
 
 
 def follow_bin_dirs(root: Root, old_root: str) -> None:

@@ -150,7 +150,7 @@ def read_receipt(tree: str) -> Receipt:
         if key is None:
             raise ValueError(f"it has {fields['key']!r} for its key")
         return Receipt(**{**fields, "key": key})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise IntegrityError(
             f"{path}: the receipt can't be read ({error!r}); mend it with 'kitbag repair BUNDLE'"
         ) from None

@@ -77,24 +77,21 @@ def relocate_builds(
                 foreign = [key for key in keys if not has_receipt(root.install_path(key))]
                 ours = [key for key in keys if key not in foreign]
                 # Links first: only a receipt that is not yet rewritten knows the old place.
-                turned = _turn_links(root, ours)
+                old_roots = _old_roots(root, ours)
+                turned = [path for old in old_roots for path in links.retarget_links(root, old)]
+                launcher.keep_commands(root, links.remembered_bin_dirs(root), old_roots)
                 done = [_relocate(root, key, named=bool(requests)) for key in ours]
                 links.link_minor_versions(root)
-                for bin_dir in links.remembered_bin_dirs(root):
-                    launcher.write_command(root, bin_dir, force=False)
         except OSError as error:
             raise file_system_error(error, root.path) from None
     return done, foreign, tuple(turned)
 
 
-def _turn_links(root: Root, keys: Sequence[BuildKey]) -> list[str]:
-    """Let the links that lead to where the builds were lead to where they are."""
+def _old_roots(root: Root, keys: Sequence[BuildKey]) -> list[str]:
+    """The other places that the builds are rewritten for."""
     receipts = [read_receipt(root.install_path(key)) for key in keys]
     homes = [receipt.home for receipt in receipts if not receipt.foreign]
-    turned: list[str] = []
-    for old_root in sorted({os.path.dirname(home) for home in homes} - {root.path}):
-        turned += links.retarget_links(root, old_root)
-    return turned
+    return sorted({os.path.dirname(home) for home in homes} - {root.path})
 
 
 def _relocate(root: Root, key: BuildKey, *, named: bool) -> Relocated:

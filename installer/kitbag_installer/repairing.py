@@ -74,8 +74,7 @@ def repair_builds(
             if not launcher.keeps_kitbag(root) or any(result.mended for result in results):
                 launcher.leave_kitbag(root, pyz)
             links.link_minor_versions(root)
-            for bin_dir in links.remembered_bin_dirs(root):
-                launcher.write_command(root, bin_dir, force=False)
+            launcher.keep_commands(root, links.remembered_bin_dirs(root))
     return results
 
 

@@ -14,7 +14,13 @@ import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from kitbag_bundles.errors import FileSystemError, KitbagError, NoMatch, file_system_error
+from kitbag_bundles.errors import (
+    FileSystemError,
+    IntegrityError,
+    KitbagError,
+    NoMatch,
+    file_system_error,
+)
 from kitbag_installer import commit, links, pins, reports
 from kitbag_installer.locks import locked
 from kitbag_installer.platforms import this_system
@@ -110,7 +116,7 @@ def _nothing_older(
     if not any(key.minor_key in lines for key in matched):
         return (
             f"nothing to roll back for {request.text!r}: only CPython has links that lead from one "
-            f"patch to another; installed: {have}"
+            f"patch to another, and only where it is for this machine; installed: {have}"
         )
     return (
         f"nothing older is installed for {request.text!r}; installed: {have}; "
@@ -134,8 +140,8 @@ def _pin(root: Root, turns: Sequence[RolledBack]) -> None:
 
 
 def highest_of(root: Root, key: BuildKey) -> BuildKey:
-    """The highest patch of the line of ``key`` that is installed."""
-    patches = links.linked_lines(root)[key.minor_key]
+    """The highest patch of the line of ``key`` that is installed; ``key`` if all have gone."""
+    patches = links.linked_lines(root).get(key.minor_key, {key.version: key})
     return patches[max(patches)]
 
 
@@ -149,7 +155,7 @@ def held_back(root: Root, keys: Iterable[BuildKey]) -> dict[BuildKey, BuildKey]:
         held = lines.get(key.minor_key, {}).get(pin.patch) if pin else None
         if not held or held.version >= key.version:
             continue
-        if wanted[root.minor_link(key)] == root.install_path(held):
+        if wanted.get(root.minor_link(key)) == root.install_path(held):
             found[key] = held
     return found
 
@@ -180,17 +186,45 @@ def prunable(root: Root, wanted: Mapping[BuildKey, str]) -> tuple[BuildKey, ...]
     )
 
 
+def kept_for_additions(root: Root, keys: Iterable[BuildKey]) -> dict[BuildKey, str]:
+    """Those of ``keys`` that have files in them which a person added: key → a line about it."""
+    from kitbag_installer.verification import additions
+
+    kept = {}
+    for key in keys:
+        place = root.install_path(key)
+        try:
+            found = additions(place)
+        except IntegrityError as error:
+            kept[key] = f"{error}; {key} is kept"
+            continue
+        if found:
+            count = f"{len(found)} files" if len(found) > 1 else "a file"
+            kept[key] = (
+                f"{place}: is kept, it has {count} that kitbag did not install, such as "
+                f"{found[0]}; 'kitbag uninstall {key}' removes it with all that is in it"
+            )
+    return kept
+
+
 def prune(
     root: Root, wanted: Mapping[BuildKey, str], tested: Iterable[BuildKey], reporter: Reporter
 ) -> tuple[BuildKey, ...]:
     """Remove what is :func:`prunable`, after what takes its place was tested; returns the keys.
 
-    ``tested`` are builds that ran a moment ago. Under the root's lock, after the links were turned.
+    What a person added something to is kept, with a warning. ``tested`` are builds that ran a
+    moment ago. Under the root's lock, after the links were turned.
     """
     sound = set(tested)
     heirs = {key.minor_key: key for key in sorted(wanted, key=lambda key: key.version)}
     gone = []
-    for key in prunable(root, wanted):
+    superfluous = prunable(root, wanted)
+    kept = kept_for_additions(root, superfluous)
+    for line in kept.values():
+        reporter.warn(line)
+    for key in superfluous:
+        if key in kept:
+            continue
         heir = heirs[key.minor_key]
         if heir not in sound:
             try:

@@ -226,10 +226,19 @@ class TreeCheck:
         return bool(mode & 0o400) and runs
 
     def extra(self) -> list[str]:
-        """Files beyond those expected; the interpreter's own bytecode does not count."""
+        """Files beyond those expected; the interpreter's own bytecode does not count.
+
+        A folder that can't be looked into counts, as nobody knows what is in it.
+        """
         known = {*self._expected.digests, *self._expected.links}
         found = []
-        for folder, folders, names in os.walk(self._path):
+
+        def closed(error: OSError) -> None:
+            path = os.path.relpath(error.filename, self._path).replace(os.sep, "/")
+            if path not in self._expected.folders and path != ".":
+                found.append(path)
+
+        for folder, folders, names in os.walk(self._path, onerror=closed):
             folders[:] = [name for name in folders if name not in ("__pycache__", RECEIPT_DIR)]
             linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
             for name in (*names, *linked):

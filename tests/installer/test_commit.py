@@ -162,6 +162,27 @@ def test_the_sweep_takes_ours_and_leaves_uvs(root):
     assert commit.sweep(Root(f"{root.path}/nothing")) == 0
 
 
+@pytest.mark.parametrize(
+    "content", ["", ".", "..", "../outside", "ABSOLUTE", "kitbag-next-/../..", "\xff"]
+)
+@pytest.mark.parametrize("how", ["file", "link"])
+def test_a_journal_that_names_no_tree_of_ours_changes_nothing(root, content, how):
+    place = Path(root.install_path(KEY))
+    place.mkdir()
+    outside = Path(root.path, "outside")
+    outside.mkdir()
+    content = content.replace("ABSOLUTE", str(outside))
+    journal = Path(root.temp, f"kitbag-journal-{KEY}")
+    if how == "link" and content:
+        journal.symlink_to(content)
+    else:
+        journal.write_text(content, encoding="latin-1")
+    inode = place.stat().st_ino
+    commit.sweep(root)
+    assert (place.stat().st_ino, outside.is_dir()) == (inode, True)
+    assert left_over(root) == []
+
+
 def test_a_journal_whose_tree_is_gone_changes_nothing(root):
     make_tree(root.install_path(KEY), "old")
     os.symlink("kitbag-next-0123456789ab", f"{root.temp}/kitbag-journal-{KEY}")

@@ -123,7 +123,13 @@ def test_a_root_that_was_moved(root: Root, tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "new") == []
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"root": 1, "folders": [], "names": []}'])
+ODD = ("a", "/a\\u0000b", "/\\ud800")
+DAMAGED = ("", "{", "[]", '{"root": 1, "folders": [], "names": []}', "[" * 100_000)
+
+
+@pytest.mark.parametrize(
+    "text", [*DAMAGED, *(f'{{"root": "/x", "folders": ["{path}"], "names": []}}' for path in ODD)]
+)
 def test_a_damaged_note_is_none(root: Root, text: str) -> None:
     root.prepare()
     Path(root.own, footprint.RECORD).write_text(text)

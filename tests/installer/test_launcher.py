@@ -11,6 +11,8 @@ import pytest
 from kitbag_installer.launcher import (
     COMMAND,
     PYZ,
+    is_command_of,
+    keep_commands,
     leave_kitbag,
     remove_command,
     write_command,
@@ -160,6 +162,19 @@ def test_the_command_is_written_once_and_removed_by_its_own_root(root, tmp_path)
     assert remove_command(other, folder)
     assert not remove_command(other, folder)
     assert os.listdir(folder) == []
+
+
+def test_commands_are_kept_right_where_they_are_this_roots(root, tmp_path):
+    folder, other = str(tmp_path / "bin"), Root(str(tmp_path / "other"))
+    other.prepare()
+    keep_commands(root, [folder])
+    assert not os.path.lexists(folder)
+    os.mkdir(folder)
+    keep_commands(root, [folder])
+    keep_commands(other, [folder])
+    assert is_command_of(root, f"{folder}/{COMMAND}")
+    keep_commands(other, [folder], [root.path])
+    assert is_command_of(other, f"{folder}/{COMMAND}")
 
 
 @pytest.mark.parametrize("kind", ["file", "large", "link", "folder"])

@@ -274,13 +274,21 @@ def test_bin_directories_are_remembered(house, tmp_path):
     assert links.remembered_bin_dirs(house.root) == sorted([str(house.bin), "/caf\xe9/\udce9"])
 
 
-@pytest.mark.parametrize("text", ["", "{", "{}", "[1, null]", '"x"', "\xff"])
+@pytest.mark.parametrize("text", ["", "{", "{}", "[1, null]", '"x"', "\xff", "[" * 100_000])
 def test_a_damaged_memory_is_no_memory(house, text):
     os.makedirs(house.root.own, exist_ok=True)
     Path(house.root.own, "bin.json").write_text(text, encoding="latin-1")
     assert links.remembered_bin_dirs(house.root) == []
     house.install("cpython-3.13.5")
     assert json.loads(Path(house.root.own, "bin.json").read_text()) == [str(house.bin)]
+
+
+@pytest.mark.parametrize("path", ["", "bin", "/a\0b", "/\ud800"])
+def test_what_is_no_path_is_not_remembered(house, path):
+    house.install("cpython-3.13.5")
+    Path(house.root.own, "bin.json").write_text(json.dumps([path, str(house.bin)]))
+    assert links.remembered_bin_dirs(house.root) == [str(house.bin)]
+    assert links.prune_links(house.root) == ()
 
 
 def test_after_a_move_the_links_follow(house, tmp_path):

@@ -156,6 +156,12 @@ def test_mutated_receipts_are_read_or_refused(tree):
         assert "\n" not in error
 
 
+def test_one_that_is_nested_too_deep(tree):
+    Path(tree, ".kitbag", "receipt.json").write_text("[" * 100_000)
+    with pytest.raises(IntegrityError, match="can't be read"):
+        read_receipt(tree)
+
+
 @pytest.mark.parametrize("name", ["contents.tsv", "originals.json.gz"])
 @pytest.mark.parametrize("how", ["changed", "missing"])
 def test_the_other_files_are_held_against_the_receipt(tree, name, how):

@@ -16,7 +16,7 @@ from kitbag_installer.pins import read_pins
 from kitbag_installer.relocation import relocate_builds
 from kitbag_installer.removal import uninstall_builds
 from kitbag_installer.roots import Root
-from kitbag_installer.upgrading import held_back, prunable, roll_back
+from kitbag_installer.upgrading import held_back, highest_of, prunable, roll_back
 from support.bundled import host_key, tiny_bundle
 from support.install import install_tiny
 from support.snapshots import dangling, snapshot
@@ -168,6 +168,22 @@ class TestPrune:
         assert len(site.messages.warnings) == 1
         assert site.messages.warnings[0].endswith(f"{MIDDLE} is kept")
 
+    def test_never_what_has_packages_of_a_person_in_it(self, site):
+        site.install("3.13.4", "3.13.5")
+        place = site.root.install_path(MIDDLE)
+        Path(place, "lib/python3.13/site-packages/mine.py").write_text("mine\n")
+        assert site.install("3.13.7", upgrade=True, prune=True).pruned == (OLD,)
+        assert site.versions() == ["3.13.5", "3.13.7"]
+        (warning,) = site.messages.warnings
+        assert warning.startswith(f"{place}: is kept, it has a file that kitbag did not install, ")
+        assert "such as lib/python3.13/site-packages/mine.py; " in warning
+
+    def test_never_what_nobody_can_tell_about(self, site):
+        site.install("3.13.5")
+        Path(site.root.install_path(MIDDLE), ".kitbag/contents.tsv").write_text("")
+        assert site.install("3.13.7", upgrade=True, prune=True).pruned == ()
+        assert [each.endswith(f"; {MIDDLE} is kept") for each in site.messages.warnings] == [True]
+
     def test_never_what_another_tool_installed(self, site):
         site.install("3.13.4", "3.13.5")
         site.disown(MIDDLE)
@@ -200,6 +216,16 @@ class TestPrune:
             (folder / "receipt.json").write_text("")
         assert prunable(site.root, {newer: ""}) == (older,)
         assert prunable(site.root, {older: ""}) == ()
+
+
+def test_what_is_told_after_the_work_may_have_gone_meanwhile(site, monkeypatch):
+    site.install("3.13.4", "3.13.5")
+    site.roll_back("3.13")
+    assert highest_of(site.root, OLD) == MIDDLE
+    monkeypatch.setattr("kitbag_installer.links.minor_links", lambda root: {})
+    assert held_back(site.root, [MIDDLE]) == {}
+    uninstall_builds(site.root, (), SilentReporter())
+    assert highest_of(site.root, OLD) == OLD
 
 
 class TestRollback:

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +13,7 @@ from kitbag_bundles.reporting import SilentReporter
 from kitbag_bundles.requests import parse_requests
 from kitbag_installer.receipts import pack_bytecode, read_receipt, write_receipt
 from kitbag_installer.roots import Root
-from kitbag_installer.verification import Verified, verify_builds
+from kitbag_installer.verification import Verified, additions, verify_builds
 from support.bundled import host_key, tiny_bundle
 from support.install import install_tiny
 
@@ -109,6 +110,20 @@ def test_a_persons_own_files_are_no_fault(root, place):
     found = verify(root)
     assert found.sound
     assert found.extra == ("lib/python3.13/site-packages/own.py", "note")
+
+
+def test_a_folder_that_nobody_can_look_into_is_an_addition(root, place, monkeypatch):
+    (place / "mine").mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if os.path.basename(path) in ("mine", "share"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert verify(root).extra == ("mine",)
+    assert additions(str(place)) == ("mine",)
 
 
 def test_an_added_link_to_a_folder_is_told_too(root, place):

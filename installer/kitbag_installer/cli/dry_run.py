@@ -68,6 +68,8 @@ def tell(
     for build, action in zip(plan.builds, plan.actions):
         if action == "present" and not has_receipt(root.install_path(build.key)):
             reporter.info(foreign_line(root, build))
+    for line in plan.kept:
+        reporter.warn(line)
     if links.refused_names:
         names = ", ".join(links.refused_names)
         reporter.warn(f"not made by kitbag and left alone: {names}; --force replaces them")

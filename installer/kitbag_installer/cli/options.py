@@ -50,7 +50,17 @@ def add_requests(parser: argparse.ArgumentParser, default: str) -> None:
 
 
 def chosen_root(options: argparse.Namespace) -> Root:
-    """The root that the options, the environment or the place of this program name."""
+    """The root that the options, the environment or the place of this program name.
+
+    By the name that its builds have for it, if it can be reached by several.
+    """
+    from kitbag_installer.aliases import as_known
+
+    return as_known(named_root(options))
+
+
+def named_root(options: argparse.Namespace) -> Root:
+    """The same by just the name that is given."""
     if options.root is not None:
         if not options.root:
             raise UsageError("--root is empty; name a directory")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kitbag_installer.cli.options import add_output, add_requests, add_root, chosen_root
+from kitbag_installer.cli.options import add_output, add_requests, add_root, named_root
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_installer.cli.terminal import write_json, write_line
     from kitbag_installer.relocation import relocate_builds
 
-    root = chosen_root(options)
+    root = named_root(options)
     done, foreign, links = relocate_builds(root, parse_requests(options.requests), reporter)
     for key in foreign:
         reporter.warn(f"{key} was installed by another tool and can't be relocated")

@@ -46,6 +46,8 @@ class Plan(NamedTuple):
     points: tuple[Point, ...]
     """What fails, in the order of their codes; empty if it is going to work."""
     pruned: tuple[BuildKey, ...] = ()
+    kept: tuple[str, ...] = ()
+    """A line about each that would be among these if nobody had added something to it."""
     """Older patches that are going to be removed."""
     foreign: frozenset[BuildKey] = frozenset()
     """Those of ``builds`` that can't run on this host."""
@@ -109,9 +111,13 @@ def plan_install(
         foreign=chosen.foreign,
     )
     if prune:
-        from kitbag_installer.upgrading import prunable
+        from kitbag_installer.upgrading import kept_for_additions, prunable
 
-        plan = plan._replace(pruned=prunable(root, plan.coming))
+        superfluous = prunable(root, plan.coming)
+        kept = kept_for_additions(root, superfluous)
+        plan = plan._replace(
+            pruned=tuple(key for key in superfluous if key not in kept), kept=tuple(kept.values())
+        )
     return plan
 
 

@@ -124,7 +124,7 @@ def open_container(path: str | os.PathLike[str]) -> Container:
             return ZipContainer(unwrapped(volumes))
         mode = os.stat(absolute).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"there is no bundle at {absolute}") from None
+        raise UsageError(f"there is no bundle at {absolute}; check the path") from None
     except ValueError:
         raise UsageError(f"{absolute!r} is not a path") from None
     except OSError as error:

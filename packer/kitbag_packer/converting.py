@@ -99,7 +99,7 @@ def _volumes_of(path: str) -> Volumes | None:
         if volumes is None and not os.path.isdir(path):
             volumes = Volumes.of_file(path)
     except FileNotFoundError:
-        raise UsageError(f"there is no bundle at {path}") from None
+        raise UsageError(f"there is no bundle at {path}; check the path") from None
     except OSError as error:
         raise FileSystemError(f"cannot read {path}: {error.strerror}") from None
     return volumes

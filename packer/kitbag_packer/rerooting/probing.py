@@ -174,7 +174,9 @@ def _ask(interpreter: Path) -> dict[str, Any]:
     except ValueError:
         answer = None
     if run.returncode != 0 or not isinstance(answer, dict):
-        lines = run.stderr.decode("utf-8", "replace").strip().splitlines()
+        said = run.stderr.decode("utf-8", "replace").strip()
+        # What is no Python at all takes the program for a file's name, and shows it.
+        lines = [] if "sys.stdout.write" in said or "import json" in said else said.splitlines()
         reason = lines[-1][:120] if lines else f"exit status {run.returncode}"
         raise KitbagError(
             f"{interpreter} does not answer as a Python ≥ 3.8 does ({reason});"

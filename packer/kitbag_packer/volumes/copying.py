@@ -107,7 +107,7 @@ def _open(source: Path) -> Volumes:
             raise UsageError(f"{path} is no file; name a bundle's file")
         return volumes or Volumes.of_file(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"there is no bundle at {path}") from None
+        raise UsageError(f"there is no bundle at {path}; check the path") from None
     except OSError as error:
         raise FileSystemError(f"cannot look at {path}: {error.strerror}") from None
 

@@ -13,7 +13,7 @@ from kitbag_bundles.errors import KitbagError, UsageError
 from kitbag_packer.rerooting import find_interpreter
 from kitbag_packer.rerooting.probing import probe
 from support.interpreters import running_interpreter
-from support.require import require
+from support.require import require, require_command
 
 
 def script(path: Path, text: str) -> Path:
@@ -83,6 +83,12 @@ def test_what_cannot_be_packed_is_told(
 def test_what_does_not_answer_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(KitbagError, match=r"/odd"):
         probe(script(tmp_path / "odd", text))
+
+
+def test_what_is_no_python_at_all_does_not_show_the_question() -> None:
+    with pytest.raises(KitbagError, match="does not answer") as caught:
+        probe(Path(require_command("ls")))
+    assert "import" not in str(caught.value)
 
 
 def test_other_systems_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

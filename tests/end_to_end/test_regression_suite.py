@@ -89,10 +89,15 @@ def test_what_passes_at_the_source_passes_after_the_move(
     kitbag("relocate", "--root", tmp_path / "moved")
     tree = only_build(tmp_path / "moved")
 
-    there = _suite(interpreter.path, tests, tmp_path / "there")
-    here = _suite(tree.python, [name for name in tests if name != "test_venv"], tmp_path / "here")
+    plain = [name for name in tests if name not in ("test_venv", "test_distutils")]
+    there = _suite(interpreter.path, [*plain, "test_venv"], tmp_path / "there")
+    here = _suite(tree.python, plain, tmp_path / "here")
     where = {"LD_LIBRARY_PATH": str(tree.home / "lib")} if interpreter.shared else {}
     here |= _suite(tree.python, ["test_venv"], tmp_path / "venv", **where)
+    if "test_distutils" in tests:
+        bare = {"PYTHONPATH": str(_without_docutils(tmp_path / "bare"))}
+        there |= _suite(interpreter.path, ["test_distutils"], tmp_path / "there-distutils", **bare)
+        here |= _suite(tree.python, ["test_distutils"], tmp_path / "distutils", **bare)
     worse = {
         name: here.get(name, "missing")
         for name, outcome in there.items()
@@ -101,6 +106,13 @@ def test_what_passes_at_the_source_passes_after_the_move(
     assert not worse
     assert sum(outcome == "passed" for outcome in here.values()) > 150
     shutil.rmtree(tmp_path / "moved")
+
+
+def _without_docutils(folder: Path) -> Path:
+    """What keeps an installed docutils, which only one of the two may have, from being used."""
+    folder.mkdir()
+    (folder / "docutils.py").write_text("raise ImportError\n", encoding="ascii")
+    return folder
 
 
 def _has(folder: Path, test: str) -> bool:

@@ -121,7 +121,9 @@ class _Reader:
         if size > _LARGEST_HEADER:
             raise self._bad(f"an extended header of {size} bytes")
         data = bytes(self._take(size))
-        self._take(-size % BLOCK)
+        if bytes(self._take(-size % BLOCK)).strip(b"\0"):
+            # Some readers take it for a part of the header, whatever its size says.
+            raise self._bad("an extended header that goes on behind its end")
         if kind in (b"L", b"K"):
             extended["path" if kind == b"L" else "linkpath"] = _text(data)
             return

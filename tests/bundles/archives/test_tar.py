@@ -226,6 +226,15 @@ def test_a_tar_that_is_cut_anywhere_is_refused():
     assert [member.path for member, _ in read(tar)] == ["python/long", "python/other"]
 
 
+def test_a_header_that_goes_on_behind_its_end_is_refused():
+    long = bytearray(rawtar.gnu_long(b"python/" + b"g" * 130))
+    long[124:136] = b"00000000021\0"
+    tar = bytearray(closed(bytes(long), rawtar.member(b"y", b"second")))
+    fix_checksums(tar)
+    with pytest.raises(ArchiveError, match="behind its end"):
+        read(bytes(tar))
+
+
 SEED = closed(
     rawtar.pax({b"path": b"python/l" + b"o" * 120, b"mtime": b"1.5"}),
     rawtar.member(b"x", b"first"),

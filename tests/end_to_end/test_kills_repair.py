@@ -7,20 +7,19 @@ begun, wherever it was.
 from __future__ import annotations
 
 import shutil
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support import crafting
-from support.cli import TARGET_SIDE, assert_done, call, environment, run
-from support.faults import Call, killed_at, mutating_calls
-from support.snapshots import dangling, snapshot, temporary
+from support.cli import assert_done, call
+from support.killing import Killed
+from support.snapshots import snapshot
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.snapshots import Thing
+    from support.faults import Call
 
 KEY = crafting.host_key()
 SHARDS = 3
@@ -33,25 +32,20 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return crafting.tiny_bundle(tmp_path_factory.mktemp("bundle"))
 
 
-class Repair:
+class Repair(Killed):
     """Files, folders, links and the receipt are damaged."""
 
     def __init__(self, folder: Path, bundle: Path, inject: str = "") -> None:
+        super().__init__(folder)
         self.bundle = bundle
         self.inject = inject
-        self.place = folder / "place"
-        self.template = folder / "template"
-        self.log = folder / "strace.log"
-        self.root = self.place / "root"
         self.tree = self.root / KEY
-        where = ["--root", self.root, "--bin-dir", self.place / "bin"]
-        assert_done(call("install", bundle, *where))
+        assert_done(call("install", bundle, *self.where()))
         (self.tree / OWN).write_text("own = 1\n")
         sound = self.everything()
         self.damage()
         self.old = snapshot(self.tree)
-        self.place.rename(self.template)
-        self.reset()
+        self.keep()
         assert_done(call(*self.command()))
         self.new, self.end = snapshot(self.tree), self.everything()
         assert self.old != self.new
@@ -67,34 +61,6 @@ class Repair:
 
     def command(self) -> list[str]:
         return ["repair", str(self.bundle), "--root", str(self.root)]
-
-    def reset(self) -> None:
-        shutil.rmtree(self.place, ignore_errors=True)
-        shutil.copytree(self.template, self.place, symlinks=True)
-
-    def everything(self) -> dict[str, Thing]:
-        return snapshot(self.place)
-
-    def calls(self) -> list[Call]:
-        """The system calls by which the command changes something."""
-        self.reset()
-        command = [*TARGET_SIDE, *self.command()]
-        return mutating_calls(command, self.log, inject=self.inject, env=environment())
-
-    def attempt(self, at: Call) -> None:
-        """Let the command be killed as it comes to ``at``; then look, and run it again."""
-        self.reset()
-        words = killed_at(at, self.log, inject=self.inject)
-        ran = run(*self.command(), before=words)
-        assert ran.status == -signal.SIGKILL, (at, ran)
-        try:
-            self.check_halfway()
-            assert_done(call(*self.command()))
-            assert self.everything() == self.end
-            assert not temporary(self.root)
-            assert not dangling(self.root, self.place / "bin")
-        except AssertionError as error:
-            raise AssertionError(f"killed at {at}: {error}") from error
 
     def check_halfway(self) -> None:
         found = snapshot(self.tree)

@@ -6,22 +6,20 @@ And the next run of the same command brings everything to where an undisturbed o
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.bundled import host_key, tiny_bundle
-from support.cli import TARGET_SIDE, assert_done, call, environment, run
-from support.faults import Call, killed_at, mutating_calls
-from support.snapshots import dangling, snapshot, temporary
+from support.cli import assert_done, call
+from support.killing import Killed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.snapshots import Thing
+    from support.cli import Ran
+    from support.faults import Call
 
 OLDEST, OLD, NEW = ("3.13.4", "3.13.5", "3.13.7")
 SHARDS = 3
@@ -35,22 +33,17 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: tiny_bundle(folder / f"{name}.kitbag", name) for name in names}
 
 
-class Scene:
+class Scene(Killed):
     """One command, and what is there before it."""
 
     before: tuple[str, ...] = (OLDEST, OLD)
-    inject = ""
 
     def __init__(self, folder: Path, bundles: dict[str, Path]) -> None:
-        self.place = folder / "place"
-        self.template = folder / "template"
-        self.log = folder / "strace.log"
-        self.root, self.bin = self.place / "root", self.place / "bin"
+        super().__init__(folder)
         self.bundles = bundles
         self.link = self.root / host_key(NEW).minor_key
         self.make()
-        self.place.rename(self.template)
-        self.reset()
+        self.keep()
         assert_done(call(*self.command()))
         self.end = self.everything()
 
@@ -58,39 +51,9 @@ class Scene:
         for version in self.before:
             assert_done(call("install", self.bundles[version], *self.where()))
 
-    def where(self) -> list[str]:
-        return ["--root", str(self.root), "--bin-dir", str(self.bin)]
-
-    def command(self) -> list[str]:
-        """What is killed."""
-        raise NotImplementedError
-
-    def reset(self) -> None:
-        shutil.rmtree(self.place, ignore_errors=True)
-        shutil.copytree(self.template, self.place, symlinks=True)
-
-    def everything(self) -> dict[str, Thing]:
-        return snapshot(self.place)
-
-    def calls(self) -> list[Call]:
-        """The system calls by which the command changes something."""
-        self.reset()
-        command = [*TARGET_SIDE, *self.command()]
-        return mutating_calls(command, self.log, inject=self.inject, env=environment())
-
-    def attempt(self, at: Call) -> None:
-        """Let the command be killed as it comes to ``at``; then look, and run it again."""
-        self.reset()
-        words = killed_at(at, self.log, inject=self.inject)
-        ran = run(*self.command(), before=words)
+    def may_live(self, ran: Ran) -> bool:
         # A call of that number may come in the interpreter that is being tested, which dies of it.
-        refused = ran.status == 1 and "(signal 9)" in ran.err
-        assert ran.status == -signal.SIGKILL or refused, (at, ran)
-        try:
-            self.check_halfway()
-            self.check_end()
-        except AssertionError as error:
-            raise AssertionError(f"killed at {at}: {error}") from error
+        return ran.status == 1 and "(signal 9)" in ran.err
 
     def check_halfway(self) -> None:
         """The link and the name lead to one and the same build, which runs and is whole."""
@@ -101,17 +64,6 @@ class Scene:
         assert len(said) == 1
         assert said <= {*self.before, NEW}
         assert_done(call("verify", "--root", self.root))
-
-    def check_end(self) -> None:
-        assert_done(call(*self.command()))
-        self.check_settled()
-
-    def check_settled(self) -> None:
-        found = self.everything()
-        differing = {p for p in {*found, *self.end} if found.get(p) != self.end.get(p)}
-        assert not differing
-        assert not temporary(self.root)
-        assert not dangling(self.root, self.bin)
 
 
 class Upgrade(Scene):
@@ -228,8 +180,5 @@ def test_a_kill_where_trees_can_not_be_exchanged(
     scene = SCENES[name](tmp_path, bundles)
     scene.inject = NO_EXCHANGE
     for each in _decisive(scene.calls()):
-        scene.reset()
-        words = killed_at(each, scene.log, inject=scene.inject)
-        assert run(*scene.command(), before=words).status == -signal.SIGKILL
-        scene.check_end()
+        scene.attempt(each, halfway=False)
         scene.check_halfway()

@@ -19,14 +19,14 @@ HOST = Host("linux", "x86_64", "gnu", "2.36", 3)
 @pytest.mark.parametrize(
     ("given", "home"),
     [
-        ("", "/root/py/cpython-3.13.5-windows-x86_64-none"),
+        ("", "/srv/py/cpython-3.13.5-windows-x86_64-none"),
         ("/opt/py", "/opt/py/cpython-3.13.5-windows-x86_64-none"),
         ("C:\\py", "C:\\py\\cpython-3.13.5-windows-x86_64-none"),
         ("\\\\server\\py", "\\\\server\\py\\cpython-3.13.5-windows-x86_64-none"),
     ],
 )
 def test_the_home_is_where_the_build_will_be(given, home):
-    assert seen_home(Root("/root/py"), WINDOWS, given) == home
+    assert seen_home(Root("/srv/py"), WINDOWS, given) == home
 
 
 @pytest.mark.parametrize(

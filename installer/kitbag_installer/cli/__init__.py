@@ -59,7 +59,10 @@ def main(
     arguments = list(sys.argv[1:] if argv is None else argv)
     if bundle is not None:
         arguments = _with_bundle(arguments, bundle, verbs)
-    if len(arguments) > 1 and arguments[0] in _HELP and arguments[1] in verbs:
+    # After the word, anything is meant for a command; after an option it may be another option.
+    if len(arguments) > 1 and (
+        arguments[0] == "help" or (arguments[0] in _HELP and arguments[1] in verbs)
+    ):
         arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in _HELP:
         sys.stdout.write(_overview(verbs))

@@ -50,7 +50,12 @@ def test_the_overview_names_every_verb_and_every_status(capfd, word):
 @pytest.mark.parametrize("word", ["-h", "--help", "help"])
 def test_help_about_a_verb(capfd, word):
     assert run_kitbag(capfd, word, "doctor") == run_kitbag(capfd, "doctor", "--help")
-    assert run_kitbag(capfd, word, "nonsense") == run_kitbag(capfd, word)
+
+
+def test_help_about_no_verb(capfd):
+    said = "kitbag: error: no such command 'doctr'; see kitbag --help\n"
+    assert run_kitbag(capfd, "help", "doctr") == (2, "", said)
+    assert run_kitbag(capfd, "--help", "doctr") == run_kitbag(capfd, "--help")
 
 
 def test_without_a_word_the_overview_is_a_usage_error(capfd):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from kitbag_bundles.container import Container
     from kitbag_bundles.contents import Entry
-    from kitbag_bundles.manifest import Build, Manifest
+    from kitbag_bundles.environments import Wheel
+    from kitbag_bundles.manifest import Build, Bytecode, Manifest, Payload
     from kitbag_bundles.reporting import Reporter
 
 MAX_READ = 1 << 26
@@ -68,6 +69,8 @@ class Bundle:
         self._check_members()
         for build in self.manifest.builds:
             self._check_build(build)
+        for wheel in self.manifest.wheels:
+            self._check_size(wheel)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Bundle:
@@ -167,6 +170,18 @@ class Bundle:
         """Which volumes are to blame if the build's archive is damaged; "" where there are none."""
         return self._container.accuse(build.payload.member)
 
+    def open_wheel(self, wheel: Wheel) -> io.BufferedReader:
+        """A new stream over a wheel; its digest is for the caller to check."""
+        return self._container.open(wheel.member)
+
+    def wheel_location(self, wheel: Wheel) -> Location:
+        """Where a wheel is, for another process."""
+        return self._container.location(wheel.member)
+
+    def accuse_wheel(self, wheel: Wheel) -> str:
+        """Which volumes are to blame if a wheel is damaged; "" where there are none."""
+        return self._container.accuse(wheel.member)
+
     def installer(self) -> bytes:
         """``kitbag.pyz``, checked against ``SHA256SUMS``."""
         return self.read(members.INSTALLER)
@@ -230,6 +245,7 @@ class Bundle:
                 raise BundleError(f"{self.path} has no member {name}")
         used = {build.contents_member for build in self.manifest.builds}
         used.update(build.payload.member for build in self.manifest.builds)
+        used.update(wheel.member for wheel in self.manifest.wheels)
         for name in names:
             if name not in used and name not in members.REQUIRED and not members.is_reserved(name):
                 raise BundleError(f"{self.path} has a member that does not belong there: {name}")
@@ -247,11 +263,16 @@ class Bundle:
             if name not in self._sums:
                 raise BundleError(f"{self.path}: build {build.key} has no member {name}")
         for part in parts:
-            size = self._container.size_of(part.member)
-            if (size, self._sums[part.member]) != (part.size, part.sha256):
-                raise BundleError(
-                    f"{self.path}: {part.member} has another size or SHA-256 than the manifest says"
-                )
+            self._check_size(part)
+
+    def _check_size(self, part: Payload | Bytecode | Wheel) -> None:
+        if part.member not in self._sums:
+            raise BundleError(f"{self.path} has no member {part.member}")
+        size = self._container.size_of(part.member)
+        if (size, self._sums[part.member]) != (part.size, part.sha256):
+            raise BundleError(
+                f"{self.path}: {part.member} has another size or SHA-256 than the manifest says"
+            )
 
 
 @contextlib.contextmanager

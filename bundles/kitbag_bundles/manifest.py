@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles import __version__, toml
 from kitbag_bundles.errors import BundleError, UnsupportedFormat
 from kitbag_bundles.keys import BuildKey
 from kitbag_bundles.members import MANIFEST as MEMBER
 from kitbag_bundles.names import check_member_name
+from kitbag_bundles.tables import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from kitbag_bundles.environments import Environment, Wheel
 
 FORMAT = 1
-ABILITIES: frozenset[str] = frozenset()
-"""What ``requires`` may name. Format 1 begins with nothing."""
+ENVIRONMENTS = "environments"
+"""The ability to install environments: who does not have it must not install half of a bundle."""
+ABILITIES = frozenset((ENVIRONMENTS,))
+"""What ``requires`` may name."""
 VERBATIM = "verbatim"
 ENCODINGS = (VERBATIM,)
 BYTECODE_MODES = ("checked-hash", "unchecked-hash")
@@ -29,9 +32,6 @@ BYTECODE_MODES = ("checked-hash", "unchecked-hash")
 
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _LARGEST_MAGIC = 0xFFFF
-_HEX = frozenset("0123456789abcdef")
-_MAX_SIZE = 2**63 - 1
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,19 @@ class Manifest:
     """The version of kitbag that made the bundle."""
     builds: tuple[Build, ...]
     install: InstallDefaults = InstallDefaults()
+    wheels: tuple[Wheel, ...] = ()
+    """In bytewise order of their file names."""
+    environments: tuple[Environment, ...] = ()
+    """In the order of :meth:`Environment.order`."""
 
     def build(self, key: BuildKey) -> Build | None:
         """The build with this key, if there is one."""
         return next((build for build in self.builds if build.key == key), None)
+
+    def wheels_of(self, environment: Environment) -> tuple[Wheel, ...]:
+        """The wheels of one environment."""
+        names = set(environment.wheels)
+        return tuple(wheel for wheel in self.wheels if wheel.filename in names)
 
 
 def parse(text: str) -> Manifest:
@@ -176,7 +185,7 @@ def parse(text: str) -> Manifest:
         document = toml.loads(text)
     except ValueError as error:
         raise BundleError(f"{MEMBER} is not TOML: {error}") from None
-    table = _Table(document, MEMBER)
+    table = Table(document, MEMBER, top=True)
     _check_abilities(table)
     bundle = table.table("bundle")
     builds = tuple(_parse_build(each) for each in table.tables("build"))
@@ -184,19 +193,38 @@ def parse(text: str) -> Manifest:
     for key in keys:
         if keys.count(key) > 1:
             raise BundleError(f"{MEMBER} has two builds with the key {key}")
+    requires = table.texts("requires")
+    wheels, found = _parse_environments(table, keys)
+    if bool(found) != (ENVIRONMENTS in requires):
+        raise BundleError(f"{MEMBER} must require {ENVIRONMENTS!r} for environments alone")
     return Manifest(
         format=FORMAT,
-        requires=table.texts("requires"),
+        requires=requires,
         name=bundle.text("name", empty=False),
         version=bundle.text("version"),
         kitbag=bundle.text("kitbag", empty=False),
         builds=builds,
         install=_parse_install(table),
+        wheels=wheels,
+        environments=found,
     )
+
+
+def _parse_environments(
+    table: Table, builds: list[BuildKey]
+) -> tuple[tuple[Wheel, ...], tuple[Environment, ...]]:
+    if "wheel" not in table.values and "environment" not in table.values:
+        return (), ()
+    from kitbag_bundles.environments import parse_environments, parse_wheels
+
+    wheels = parse_wheels(table.tables("wheel"))
+    return wheels, parse_environments(table.tables("environment"), wheels, builds)
 
 
 def to_table(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain tables, in the order and with the names of the TOML text."""
+    from kitbag_bundles.environments import environments_table
+
     return {
         "format": manifest.format,
         "requires": list(manifest.requires),
@@ -207,6 +235,7 @@ def to_table(manifest: Manifest) -> dict[str, Any]:
         },
         **install_table(manifest.install),
         "build": [_build_table(build) for build in manifest.builds],
+        **environments_table(manifest.wheels, manifest.environments),
     }
 
 
@@ -268,7 +297,7 @@ def _bytecode_table(bytecode: Bytecode) -> dict[str, Any]:
     }
 
 
-def _check_abilities(table: _Table) -> None:
+def _check_abilities(table: Table) -> None:
     """Refuse what a newer kitbag made, before anything else can look wrong."""
     maker = "a newer kitbag"
     advice = "use a newer kitbag"
@@ -293,7 +322,7 @@ def _check_abilities(table: _Table) -> None:
         )
 
 
-def _parse_build(table: _Table) -> Build:
+def _parse_build(table: Table) -> Build:
     text = table.text("key")
     key = BuildKey.try_parse(text)
     if key is None or str(key) != text:
@@ -322,7 +351,7 @@ def _parse_build(table: _Table) -> Build:
     return build
 
 
-def _parse_install(table: _Table) -> InstallDefaults:
+def _parse_install(table: Table) -> InstallDefaults:
     if "install" not in table.values:
         return InstallDefaults()
     install = table.table("install")
@@ -333,7 +362,7 @@ def _parse_install(table: _Table) -> InstallDefaults:
     )
 
 
-def _parse_payload(table: _Table) -> Payload:
+def _parse_payload(table: Table) -> Payload:
     encoding = table.text("encoding", empty=False)
     if encoding not in ENCODINGS:
         raise UnsupportedFormat(
@@ -358,7 +387,7 @@ def _parse_payload(table: _Table) -> Payload:
     )
 
 
-def _parse_bytecode(table: _Table) -> Bytecode:
+def _parse_bytecode(table: Table) -> Bytecode:
     mode = table.text("mode", empty=False)
     if mode not in BYTECODE_MODES:
         raise UnsupportedFormat(
@@ -386,7 +415,7 @@ def _parse_bytecode(table: _Table) -> Bytecode:
     return bytecode
 
 
-def _parse_needs(table: _Table) -> Needs:
+def _parse_needs(table: Table) -> Needs:
     return Needs(
         interpreter=table.text("interpreter"),
         glibc=table.text("glibc"),
@@ -394,65 +423,3 @@ def _parse_needs(table: _Table) -> Needs:
         cpu=table.text("cpu"),
         os=table.text("os"),
     )
-
-
-class _Table:
-    """A TOML table whose values are asked for by type; a wrong one is a :class:`BundleError`."""
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values = values
-        self.where = where
-
-    def _get(self, name: str, kind: type[_T], called: str) -> _T:
-        value = self.values.get(name)
-        # A bool is an int to Python, and never to TOML.
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            problem = "misses" if value is None else "has the wrong type for"
-            raise BundleError(f"{self.where} {problem} {name!r}, which is {called}")
-        return value
-
-    def _check_text(self, name: str, value: str) -> str:
-        # Texts end up on terminals and in reports: no control characters, no bidirectional tricks.
-        if not value.isprintable():
-            raise BundleError(f"{self.where} has a character in {name!r} that cannot be printed")
-        return value
-
-    def text(self, name: str, *, empty: bool = True) -> str:
-        value = self._check_text(name, self._get(name, str, "a text"))
-        if not value and not empty:
-            raise BundleError(f"{self.where} has an empty {name!r}")
-        return value
-
-    def texts(self, name: str) -> tuple[str, ...]:
-        values: list[Any] = self._get(name, list, "a list of texts")
-        if not all(isinstance(value, str) for value in values):
-            raise BundleError(f"{self.where} has something in {name!r} that is not a text")
-        return tuple(self._check_text(name, value) for value in values)
-
-    def number(self, name: str) -> int:
-        value = self._get(name, int, "a whole number")
-        if not 0 <= value <= _MAX_SIZE:
-            raise BundleError(f"{self.where} has a number in {name!r} that is out of range")
-        return value
-
-    def flag(self, name: str) -> bool:
-        return self._get(name, bool, "true or false")
-
-    def optional_flag(self, name: str) -> bool | None:
-        return self.flag(name) if name in self.values else None
-
-    def digest(self, name: str, *, empty: bool = False) -> str:
-        value = self._get(name, str, "a SHA-256 in hex")
-        if not (value == "" and empty) and (len(value) != 64 or not _HEX.issuperset(value)):
-            raise BundleError(f"{self.where} has no SHA-256 in lower-case hex in {name!r}")
-        return value
-
-    def table(self, name: str) -> _Table:
-        values: dict[str, Any] = self._get(name, dict, "a table")
-        return _Table(values, f"{self.where}: [{name}]" if self.where == MEMBER else self.where)
-
-    def tables(self, name: str) -> list[_Table]:
-        values: Any = self.values.get(name, [])
-        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise BundleError(f"{self.where} has a {name!r} that is not a list of tables")
-        return [_Table(value, f"{self.where}: [[{name}]]") for value in values]

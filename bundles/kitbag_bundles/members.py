@@ -17,14 +17,15 @@ INSTALL_CMD = "install.cmd"
 MANIFEST = "manifest.toml"
 CONTENTS = "contents/"
 ARCHIVES = "archives/"
+WHEELS = "wheels/"
 RESERVED = ("licenses/", "meta/")
 """Folders whose members are listed in ``SHA256SUMS`` and otherwise ignored."""
 
 REQUIRED = (MAIN, INSTALLER, INSTALL_SH, INSTALL_CMD, MANIFEST, SUMS)
-FOLDERS = tuple(folder.rstrip("/") for folder in (CONTENTS, ARCHIVES, *RESERVED))
+FOLDERS = tuple(folder.rstrip("/") for folder in (CONTENTS, ARCHIVES, WHEELS, *RESERVED))
 
 _FIRST = (MAIN, INSTALLER, INSTALL_SH, INSTALL_CMD, MANIFEST)
-_THEN = (CONTENTS, ARCHIVES, *RESERVED)
+_THEN = (CONTENTS, ARCHIVES, WHEELS, *RESERVED)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -116,11 +116,18 @@ def _feed_buffering(decoder: Any, data: bytes) -> Iterator[bytes]:
 def _gzip(filename: str) -> _Codec:
     import zlib
 
-    module: Any = _first_of("isal.isal_zlib") or zlib
+    module = inflating()
     return _Codec(
         lambda source: _pushed(source, lambda: module.decompressobj(31), _feed_bounded),
         (zlib.error, module.error, EOFError),
     )
+
+
+def inflating() -> Any:
+    """The module that unpacks deflated data here: isal's, two to three times as fast, or zlib."""
+    import zlib
+
+    return _first_of("isal.isal_zlib") or zlib
 
 
 def _bzip2(filename: str) -> _Codec:

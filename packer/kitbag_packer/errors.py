@@ -5,19 +5,22 @@
     KitbagError
     ├── DownloadError        1  a server, the link, or what they delivered
     │   └── OfflineError     1  it would have to be fetched, and --offline forbids it
+    ├── ResolverError        1  uv could not say which packages an environment has
     ├── UsageError           2
     │   ├── CatalogError     2  a list of builds that can't be read
     │   ├── RecipeError      2  kitbag.toml
     │   └── StaleLock        2  kitbag.lock does not go with its recipe or with this kitbag
-    └── IntegrityError       3
-        └── Unverified       3  no SHA-256 is known, so what arrives can't be checked
+    ├── IntegrityError       3
+    │   └── Unverified       3  no SHA-256 is known, so what arrives can't be checked
+    └── NoMatch              4
+        └── NoWheel          4  a package has no wheel for a target, and none can be built for it
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import IntegrityError, KitbagError, UsageError, error_of
+from kitbag_bundles.errors import IntegrityError, KitbagError, NoMatch, UsageError, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +38,12 @@ class OfflineError(DownloadError):
     """Something is neither in the cache nor local, and nothing may be fetched."""
 
     code = "offline"
+
+
+class ResolverError(KitbagError):
+    """uv could not read or make the lock of an environment."""
+
+    code = "resolver"
 
 
 class CatalogError(UsageError):
@@ -59,6 +68,12 @@ class Unverified(IntegrityError):
     """No digest is known for an archive."""
 
     code = "unverified"
+
+
+class NoWheel(NoMatch):
+    """A package has no wheel for a target, and none can be built for it here."""
+
+    code = "no-wheel"
 
 
 def raise_all(failures: Sequence[KitbagError], reporter: Reporter, what: str) -> None:

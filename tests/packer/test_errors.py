@@ -18,7 +18,7 @@ def test_the_picture_in_the_docstring_is_the_tree() -> None:
     drawn = dict(re.findall(r"([A-Z]\w+)\s+(\d+)(?:  |\n)", errors.__doc__ or ""))
     for kind in OURS:
         assert drawn.pop(kind.__name__) == str(kind.exit_status)
-    assert set(drawn) == {"UsageError", "IntegrityError"}
+    assert set(drawn) == {"UsageError", "IntegrityError", "NoMatch"}
 
 
 @pytest.mark.parametrize("kind", OURS)

@@ -12,6 +12,7 @@ behaves is said for every path by keywords, or for one path with ``behaviours`` 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import html
@@ -92,6 +93,8 @@ class Behaviour:
     """Whether HEAD is allowed."""
     delay: float = 0.0
     """Seconds before the answer."""
+    basic: str = ""
+    """``user:password`` that a request must have; others get a 401."""
 
 
 @dataclass
@@ -270,6 +273,8 @@ class WebServer:
             if behaviour.location:
                 headers["Location"] = behaviour.location
             return _Answer(status, headers, b"no\n" if status not in (204, 304) else b"")
+        if behaviour.basic and not _is_allowed(record.headers, behaviour.basic):
+            return _Answer(401, {"WWW-Authenticate": 'Basic realm="index"'}, b"who are you?\n")
         if behaviour.html:
             return _Answer(
                 200, {"Content-Type": "text/html; charset=utf-8"}, behaviour.html.encode()
@@ -432,6 +437,11 @@ def _content(record: Record, behaviour: Behaviour, body: bytes) -> _Answer:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(body)}"
         body, status = body[start:stop], 206
     return _Answer(status, headers, body, behaviour.chunked, behaviour.length)
+
+
+def _is_allowed(headers: Mapping[str, str], account: str) -> bool:
+    expected = base64.b64encode(account.encode()).decode()
+    return headers.get("authorization", "") == f"Basic {expected}"
 
 
 def _unchanged(headers: Mapping[str, str], etag: str, modified: str) -> bool:

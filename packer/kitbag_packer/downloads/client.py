@@ -124,7 +124,7 @@ class Web:
         )
         for _ in range(_REDIRECTS + 1):
             client = self._client(request.url.scheme)
-            response = client.send(request, stream=True, auth=_auth(request.url))
+            response = client.send(request, stream=True, auth=self._auth(request.url))
             if response.next_request is None:
                 return response
             response.close()
@@ -143,6 +143,14 @@ class Web:
                 "timeout": self._timeout.as_dict(),
             }
         raise Failure(f"redirects more than {_REDIRECTS} times, in circles perhaps", passing=False)
+
+    def _auth(self, url: httpx.URL) -> httpx.Auth | None:
+        """Those in the address itself come first, then those of a configured index, then netrc."""
+        accounts = self._settings.accounts
+        account = accounts.of(str(url)) if accounts is not None and not url.userinfo else None
+        if account is not None:
+            return httpx.BasicAuth(account.user, account.password)
+        return _of_netrc(url)
 
     def _client(self, scheme: str) -> httpx.Client:
         if scheme not in ("http", "https"):
@@ -235,7 +243,7 @@ def _trusted() -> ssl.SSLContext:
     return context
 
 
-def _auth(url: httpx.URL) -> httpx.Auth | None:
+def _of_netrc(url: httpx.URL) -> httpx.Auth | None:
     """Credentials of ``~/.netrc``, or of ``NETRC``; those in the address itself come first."""
     place = os.environ.get("NETRC") or os.path.expanduser(os.path.join("~", ".netrc"))
     if url.userinfo or not os.path.isfile(place):

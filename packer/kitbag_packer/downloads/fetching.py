@@ -51,6 +51,9 @@ class Download:
     """In hex; empty when unknown, and then the one that was seen counts."""
     size: int | None = None
     """Bytes, where known."""
+    package: bool = False
+    """Whether it belongs to a package. Archives of builds are few and long, files of packages many
+    and short: neither takes the turns of the other at one host."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,7 @@ class _Crew:
                 job, track = self._todo.popleft()
             except IndexError:
                 return
-            turn = Turn(self._turns, job.number)
+            turn = Turn(self._turns, job.number, "packages" if job.group[0].package else "")
             outcome: Entry | Exception
             try:
                 outcome = self._get(job, track, turn)
@@ -294,9 +297,12 @@ def _allowed(group: Sequence[Download], settings: DownloadSettings) -> tuple[str
 
 def _nowhere(download: Download, cache: Cache) -> KitbagError:
     if not download.urls:
+        remedy = "name another catalog with --catalog"
+        if download.package:
+            remedy = "name the --cache-dir of a machine that locked it, or make the lock anew"
         return DownloadError(
             f"{download.filename} is not in the cache {cache.folder}, and nobody says where else "
-            "it is; name another catalog with --catalog"
+            f"it is; {remedy}"
         )
     hosts = ", ".join(dict.fromkeys(host_of(url) for url in download.urls))
     return OfflineError(

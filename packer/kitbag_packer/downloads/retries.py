@@ -63,8 +63,9 @@ def status_failure(status: int, retry_after: str, now: float | None = None) -> F
     except ValueError:
         phrase = ""
     passing = status in _PASSING
+    wants = ", it wants a user name and a password (see ~/.netrc)" if status == 401 else ""
     return Failure(
-        f"answered {status}{phrase}",
+        f"answered {status}{phrase}{wants}",
         passing=passing,
         wait=seconds_of(retry_after, now) if passing else None,
     )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from kitbag_packer.downloads.accounts import Accounts
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class DownloadSettings:
     """Seconds before the second try; doubled, with jitter, for each further one."""
     longest_pause: float = 60.0
     """Seconds; a server's ``Retry-After`` is honoured up to ten times this."""
+    accounts: Accounts | None = field(default=None, repr=False, compare=False)
+    """Who to be at which server, beside what an address itself and netrc say."""
 
 
 def settings_from(

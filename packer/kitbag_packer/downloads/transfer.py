@@ -375,16 +375,19 @@ class Transfer:
         )
         name = self._download.filename
         if any(failure.wrong for failure in reasons.values()):
-            return DigestMismatch(
-                f"{name} was refused and is not kept: {told}; ask whoever publishes it, or try "
-                "another mirror or catalog"
-            )
+            advice = "ask whoever publishes it, or try another mirror or catalog"
+            if self._download.package:
+                advice = "ask whoever publishes it, or make the lock anew if that one is right"
+            return DigestMismatch(f"{name} was refused and is not kept: {told}; {advice}")
         if self._part.have:
             return DownloadError(
                 f"{name} did not arrive: {told}; the {self._part.have} bytes that did are kept, "
                 "so run the same command again to go on"
             )
-        return DownloadError(f"{name} did not arrive: {told}; check the link, or try --mirror")
+        advice = "try --mirror"
+        if self._download.package:
+            advice = "make the lock anew if it is no longer published"
+        return DownloadError(f"{name} did not arrive: {told}; check the link, or {advice}")
 
 
 def _opened(url: str) -> BinaryIO:

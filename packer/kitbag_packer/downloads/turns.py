@@ -67,16 +67,19 @@ def _host(url: str) -> str:
 class Turn:
     """The turn of one download, which it has or has not; safe for two threads."""
 
-    def __init__(self, turns: Turns, number: int) -> None:
-        """``number``: its place in the order."""
+    def __init__(self, turns: Turns, number: int, lane: str = "") -> None:
+        """``number``: its place in the order; hosts count for each ``lane`` by itself."""
         self._turns = turns
         self._number = number
+        self._lane = lane
         self._lock = threading.Lock()
         self._host: str | None = None
 
     def take(self, url: str) -> None:
         """Have a turn at the host of ``url``, after waiting for it if need be."""
         host = _host(url)
+        if host:
+            host += f" {self._lane}"
         if self._host == host:
             return
         self.give_back()

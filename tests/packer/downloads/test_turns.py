@@ -70,3 +70,18 @@ def test_a_stop_ends_the_waiting() -> None:
     stop.set()
     with pytest.raises(Stopped):
         Turn(turns, 1).take("http://b/")
+
+
+def test_lanes_do_not_take_each_others_turns() -> None:
+    turns = Turns(replace(SETTINGS, jobs=9, per_host=1), threading.Event())
+    archive, package = Turn(turns, 0), Turn(turns, 1, "packages")
+    archive.take("http://a/")
+    package.take("http://a/")
+    other = Turn(turns, 2, "packages")
+    waiting = threading.Thread(target=other.take, args=("http://a/",))
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()
+    package.give_back()
+    waiting.join(10)
+    assert not waiting.is_alive()

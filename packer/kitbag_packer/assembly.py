@@ -34,14 +34,15 @@ def assemble(
     payloads: Iterable[MemberSource],
     installer: bytes,
     extra: Iterable[MemberSource] = (),
+    wheels: Iterable[MemberSource] = (),
 ) -> tuple[MemberSource, ...]:
     """All members of a bundle in their fixed order.
 
     ``lists`` maps the key of each build to its contents list (the bytes that
     :func:`kitbag_bundles.contents.render` gives), ``payloads`` are the archives under the names
-    that the manifest gives them, ``installer`` is ``kitbag.pyz``, and ``extra`` are members below
-    ``licenses/`` and ``meta/``. Builds are put into the order of their keys, so nothing here
-    depends on the order of the arguments.
+    that the manifest gives them, ``installer`` is ``kitbag.pyz``, ``extra`` are members below
+    ``licenses/`` and ``meta/``, and ``wheels`` those of the manifest. Builds are put
+    into the order of their keys, so nothing here depends on the order of the arguments.
 
     Raises :class:`BundleError` if the parts do not fit each other.
     """
@@ -57,6 +58,7 @@ def assemble(
     parts.append(bytes_member(members.MANIFEST, render_manifest(ordered)))
     parts += [bytes_member(each.contents_member, lists[str(each.key)]) for each in ordered.builds]
     parts += archives.values()
+    parts += _checked_wheels(ordered, wheels)
     for source in extra:
         if not source.name.startswith(members.RESERVED):
             raise BundleError(f"{source.name} is not below licenses/ or meta/")
@@ -66,6 +68,14 @@ def assemble(
     parts.append(bytes_member(sums.MEMBER, sums.render(digests)))
     by_name = {source.name: source for source in parts}
     return tuple(by_name[name] for name in members.in_order(by_name))
+
+
+def _checked_wheels(made: Manifest, wheels: Iterable[MemberSource]) -> list[MemberSource]:
+    found = {source.name: source for source in wheels}
+    promised = {wheel.member: (wheel.size, wheel.sha256) for wheel in made.wheels}
+    if {name: (source.size, source.sha256) for name, source in found.items()} != promised:
+        raise BundleError("the wheels are not those that the manifest speaks of")
+    return list(found.values())
 
 
 def _entry_points(

@@ -1,7 +1,7 @@
 """From choices to materials: archives into the cache, and each looked through when it is there.
 
 Downloads go on side by side while this thread looks through what has arrived. What was looked
-through before is remembered.
+through before is remembered. Files of packages come along in the same downloads.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ from kitbag_packer.upstream import parse_filename
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from kitbag_packer.cache import Cache, Entry
     from kitbag_packer.downloads.settings import DownloadSettings
+    from kitbag_packer.environments.arrivals import Packages
+    from kitbag_packer.environments.model import Planned, Ready
     from kitbag_packer.findings import Inspection
     from kitbag_packer.reporting import PackerReporter
     from kitbag_packer.resolution import Choice
@@ -42,13 +45,57 @@ def gather(choices: Sequence[Choice], supply: Supply, reporter: PackerReporter) 
     failed, or one of the same kind for several, which were told before, in the order of
     ``choices``.
     """
+    return _gather(choices, supply, reporter, None)[0]
+
+
+def gather_all(
+    choices: Sequence[Choice],
+    planned: Sequence[Planned],
+    supply: Supply,
+    reporter: PackerReporter,
+    *,
+    scratch: Path,
+    at_hand: Sequence[Material] = (),
+    jobs: int = 0,
+) -> tuple[list[Material], tuple[Ready, ...]]:
+    """Fetch and inspect the archives of ``choices`` and the packages of ``planned`` together.
+
+    Both come back in their order. In the folder ``scratch``, which need not be there, wheels are
+    built, and they stay there. ``at_hand`` are builds that need not be fetched and may build,
+    ``jobs`` is how many wheels are looked through or built at a time, 0 for as many as there are
+    processors.
+    Raises what :func:`gather` raises, also for packages; :class:`NoWheel` for what can't be built,
+    :class:`UsageError` for wheels that don't go together, :class:`ArchiveError` and
+    :class:`DigestMismatch` for bad ones.
+    """
+    if not planned:
+        return gather(choices, supply, reporter), ()
+    from kitbag_packer.environments.arrivals import Packages
+
+    keys = [*(each.inspection.key for each in at_hand), *(each.offer.key for each in choices)]
+    with Packages(planned, dict.fromkeys(keys), supply, scratch, reporter, jobs) as packages:
+        for material in at_hand:
+            packages.material(material)
+        return _gather(choices, supply, reporter, packages)
+
+
+def _gather(
+    choices: Sequence[Choice],
+    supply: Supply,
+    reporter: PackerReporter,
+    packages: Packages | None,
+) -> tuple[list[Material], tuple[Ready, ...]]:
     wanted = {_download(choice, supply.mirrors): choice for choice in choices}
     memory = Memory(supply.cache.folder)
     materials: dict[Download, Material] = {}
     failures: dict[Download, KitbagError] = {}
 
     def arrived(download: Download, entry: Entry) -> None:
-        choice = wanted[download]
+        choice = wanted.get(download)
+        if choice is None:
+            assert packages is not None, "nothing else was asked for"
+            packages.arrived(download, entry)
+            return
         try:
             inspection = _inspection(choice, entry, memory, reporter)
         except ArchiveError as error:
@@ -62,14 +109,24 @@ def gather(choices: Sequence[Choice], supply: Supply, reporter: PackerReporter) 
             choice.offer.canonical,
             choice.bootstrap,
         )
+        if packages is not None:
+            packages.material(materials[download])
 
-    fetched = fetch(list(wanted), supply.cache, supply.settings, reporter, arrived)
+    others = packages.downloads if packages is not None else ()
+    fetched = fetch([*wanted, *others], supply.cache, supply.settings, reporter, arrived)
     failures.update(fetched.failures)
+    broken: list[KitbagError] = [failures[each] for each in wanted if each in failures]
+    ready: tuple[Ready, ...] = ()
+    if packages is not None:
+        try:
+            ready = packages.finish(failures)
+        except KitbagError as error:
+            broken.append(error)
     raise_all(
-        [failures[download] for download in wanted if download in failures],
+        broken,
         reporter,
-        "builds could not be had, see above; what arrived is kept, so the next run goes on from "
-        "there",
+        f"{'builds' if packages is None else 'things'} could not be had, see above; what arrived "
+        "is kept, so the next run goes on from there",
     )
     found = [materials[download] for download in wanted]
     for material, choice in zip(found, wanted.values(), strict=True):
@@ -80,13 +137,17 @@ def gather(choices: Sequence[Choice], supply: Supply, reporter: PackerReporter) 
                 f"could not be checked; recorded is what was seen, {material.inspection.sha256}"
             )
         tell(material.inspection, material.inspection.notes, reporter)
-    return found
+    return found, ready
 
 
-def spoiled(materials: Iterable[Material], cache: Cache) -> bool:
-    """Read every archive that came from the cache again; whether one had to be thrown away."""
-    ours = [each for each in materials if cache.folder in each.archive.parents]
-    gone = [each for each in ours if cache.check(each.inspection.sha256) is None]
+def spoiled(materials: Iterable[Material], cache: Cache, ready: Iterable[Ready] = ()) -> bool:
+    """Read everything that came from the cache again; whether some had to be thrown away."""
+    archives = {each.archive: each.inspection.sha256 for each in materials}
+    wheels = {file.path: file.wheel.sha256 for each in ready for file in each.wheels}
+    ours = [
+        sha256 for path, sha256 in {**archives, **wheels}.items() if cache.folder in path.parents
+    ]
+    gone = [sha256 for sha256 in ours if cache.check(sha256) is None]
     return bool(gone)
 
 

@@ -12,6 +12,7 @@ Directives are comments, which no reader sees:
     <!-- test: needs whole FILE -->         the same, with everything that upstream has
     <!-- test: needs foreign FILE -->       an archive that can be packed and does not run
     <!-- test: needs bundle FILE 3.13.5 --> a bundle of stand-ins of these versions
+    <!-- test: needs project NAME -->       a project with a console script and a lock is there
     <!-- test: needs command python3.12 --> a real interpreter of that name is on PATH
     <!-- test: setup                        commands that a reader does not see
     mkdir somewhere

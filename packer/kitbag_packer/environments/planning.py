@@ -1,0 +1,115 @@
+"""Environments times builds: what is in each, before anything is fetched."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import KitbagError
+from kitbag_packer.environments.carrying import made_for, pairs
+from kitbag_packer.environments.model import Planned
+from kitbag_packer.errors import raise_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from kitbag_bundles.keys import BuildKey
+    from kitbag_packer.downloads.accounts import Accounts
+    from kitbag_packer.downloads.settings import DownloadSettings
+    from kitbag_packer.environments.carrying import Carried
+    from kitbag_packer.environments.locks import Locks
+    from kitbag_packer.environments.model import For, Spec
+    from kitbag_packer.reporting import PackerReporter
+
+_AT_A_TIME = 4
+"""Locks read side by side: most of the time another program works."""
+
+
+def plan_carried(
+    carried: Carried,
+    builds: Mapping[BuildKey, str],
+    settings: DownloadSettings,
+    reporter: PackerReporter,
+) -> tuple[Planned, ...]:
+    """Every environment that travels along, for ``builds``: their keys and releases.
+
+    Raises what :func:`plan` raises, and :class:`UsageError` or :class:`NoMatch` for environments
+    that are for none of them.
+    """
+    if not carried.specs:
+        if settings.accounts is not None:
+            _know_accounts(carried.planned, settings.accounts)
+        return in_order(carried.planned)
+    keys = sorted(builds, key=lambda key: key.order())
+    places = carried.wheelhouse or [made_for(key, builds[key]) for key in keys]
+    return plan(pairs(carried.specs, places), settings, reporter)
+
+
+def plan(
+    wanted: Sequence[tuple[Spec, For]], settings: DownloadSettings, reporter: PackerReporter
+) -> tuple[Planned, ...]:
+    """What is in each environment, in the order of names and builds.
+
+    Credentials that are met on the way are put into the accounts of ``settings``. Raises the error
+    of the one that has no answer, or one of the gravest kind for several, which were told before.
+    """
+    from kitbag_packer.environments.locks import Locks
+
+    locks = Locks(reporter, accounts=settings.accounts, offline=settings.offline)
+    failures: list[KitbagError] = []
+    found: list[Planned] = []
+
+    def attempt(pair: tuple[Spec, For]) -> Planned | KitbagError:
+        try:
+            return _plan_one(*pair, locks)
+        except KitbagError as error:
+            return error
+
+    with ThreadPoolExecutor(_AT_A_TIME, "plan") as threads:
+        try:
+            for outcome in threads.map(attempt, wanted):
+                if isinstance(outcome, KitbagError):
+                    failures.append(outcome)
+                else:
+                    found.append(outcome)
+        except BaseException:
+            locks.uv.stop()
+            raise
+    raise_all(
+        failures,
+        reporter,
+        "environments can't be packed, see above; nothing was fetched",
+    )
+    return in_order(found)
+
+
+def in_order(planned: Iterable[Planned]) -> tuple[Planned, ...]:
+    """``planned`` by names, builds and targets: the order of a bundle."""
+    return tuple(sorted(planned, key=_order))
+
+
+def _order(planned: Planned) -> tuple[object, ...]:
+    key = planned.made_for.key
+    return (planned.spec.name, key.order() if key else (), str(planned.made_for.target))
+
+
+def _know_accounts(planned: Iterable[Planned], accounts: Accounts) -> None:
+    """Put what the configuration of uv and pip says of credentials into ``accounts``.
+
+    For environments of a lock, which were planned without any of that.
+    """
+    from kitbag_packer.environments.indexes import index_settings
+
+    for path in dict.fromkeys(each.spec.path for each in planned):
+        index_settings(path if path.is_dir() else path.parent, accounts, os.environ)
+
+
+def _plan_one(spec: Spec, place: For, locks: Locks) -> Planned:
+    from kitbag_packer.environments.choosing import choose
+    from kitbag_packer.environments.platforms import Platform
+
+    platform = Platform.of(place, spec.glibc, place.release)
+    lock = locks.read(spec, place)
+    picks = choose(spec, place, lock, platform, locks.lock_of(spec))
+    return Planned(spec, place, tuple(sorted(picks, key=lambda pick: pick.name)))

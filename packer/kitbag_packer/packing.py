@@ -1,4 +1,4 @@
-"""Makes a bundle: of archives and interpreters that are at hand, and of builds that are fetched."""
+"""Makes a bundle: of what is at hand and what is fetched, builds and the packages for them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import ArchiveError, DigestMismatch, UsageError
-from kitbag_bundles.manifest import FORMAT, InstallDefaults, Manifest
+from kitbag_bundles.manifest import ENVIRONMENTS, FORMAT, InstallDefaults, Manifest
 from kitbag_packer.bootstrap import Bootstrap
+from kitbag_packer.environments.carrying import NOTHING
 from kitbag_packer.materials import one_of_each, take
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kitbag_bundles.keys import BuildKey
     from kitbag_packer.bootstrap import Plan
     from kitbag_packer.bytecode.overlays import Overlay
+    from kitbag_packer.environments.carrying import Carried
+    from kitbag_packer.environments.model import Planned, Ready
     from kitbag_packer.gathering import Supply
     from kitbag_packer.materials import Material
     from kitbag_packer.reporting import PackerReporter as Reporter
@@ -55,7 +58,8 @@ class PackOptions:
     """The mode (``checked-hash``, ``unchecked-hash``) of compiled files to bring along; empty for
     none."""
     jobs: int = 0
-    """How many builds are compiled at a time; 0 for as many as there are processors."""
+    """How many builds are compiled and wheels built at a time; 0 for as many as there are
+    processors."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +82,18 @@ def pack(
     *,
     choices: Sequence[Choice] = (),
     supply: Supply | None = None,
+    carried: Carried = NOTHING,
 ) -> Packed:
     """Pack ``sources`` (archives, prefixes, interpreters) and ``choices`` into ``destination``.
 
     ``choices`` are fetched through ``supply``, and with them what is added so that the bundle
-    starts by itself. The bytes depend on the builds alone: not on the order of anything, on where
-    archives are, on the clock or on ``destination``. Raises
-    :class:`UsageError` for what can't be packed, :class:`ArchiveError` for a bad archive,
-    :class:`DownloadError`, :class:`FileSystemError`; an older file at ``destination`` is then as
-    it was.
+    starts by itself and the packages of what is ``carried``. The bytes depend on the builds and
+    packages alone: not on the order of anything, on where files are, on the clock or on
+    ``destination``. Raises :class:`UsageError` for what can't be packed, :class:`ArchiveError` for
+    a bad archive or wheel, :class:`DownloadError`, :class:`FileSystemError` and what planning and
+    building environments raise; an older file at ``destination`` is then as it was.
     """
-    _check(sources, choices, destination, options)
+    _check(sources, choices, carried, destination, options)
     with tempfile.TemporaryDirectory(prefix="kitbag-pack-") as workdir:
         taken = [
             take(
@@ -101,21 +106,60 @@ def pack(
             for number, source in enumerate(sources)
         ]
         plan = _plan(taken, choices, options.bootstrap, reporter)
+        planned = _environments(carried, taken, choices, supply, reporter)
         made = Path(workdir) / "recompressed"
-        if not choices or supply is None:
-            return _write(taken, plan, made, destination, options, reporter, supply)
-        from kitbag_packer.gathering import gather, spoiled
-
+        if supply is None or not (choices or planned):
+            return _write(taken, (), plan, made, destination, options, reporter, supply)
         wanted = [*choices, *plan.added]
-        materials = [*taken, *gather(wanted, supply, reporter)]
+        materials, ready = _gather(taken, wanted, planned, supply, made.parent, options, reporter)
         try:
-            return _write(materials, plan, made, destination, options, reporter, supply)
+            return _write(materials, ready, plan, made, destination, options, reporter, supply)
         except (ArchiveError, DigestMismatch):
+            from kitbag_packer.gathering import spoiled
+
             # An archive rotted in the cache since it was checked: thrown away, it comes anew.
-            if not spoiled(materials, supply.cache):
+            if not spoiled(materials, supply.cache, ready):
                 raise
-        materials = [*taken, *gather(wanted, supply, reporter)]
-        return _write(materials, plan, made, destination, options, reporter, supply)
+        materials, ready = _gather(taken, wanted, planned, supply, made.parent, options, reporter)
+        return _write(materials, ready, plan, made, destination, options, reporter, supply)
+
+
+def _environments(
+    carried: Carried,
+    taken: Sequence[Material],
+    choices: Sequence[Choice],
+    supply: Supply | None,
+    reporter: Reporter,
+) -> tuple[Planned, ...]:
+    """What travels along, for every build that somebody asked for."""
+    if not carried or supply is None:
+        return ()
+    from kitbag_packer.environments.planning import plan_carried
+
+    asked = {each.offer.key: each.offer.release for each in choices if not each.bootstrap}
+    at_hand = {each.inspection.key: each.inspection.release for each in taken}
+    return plan_carried(carried, asked | at_hand, supply.settings, reporter)
+
+
+def _gather(
+    taken: Sequence[Material],
+    wanted: Sequence[Choice],
+    planned: Sequence[Planned],
+    supply: Supply,
+    workdir: Path,
+    options: PackOptions,
+    reporter: Reporter,
+) -> tuple[list[Material], Sequence[Ready]]:
+    """What is fetched, and what is built; that is in a new folder of ``workdir`` each time."""
+    from kitbag_packer.environments.describing import tell
+    from kitbag_packer.gathering import gather_all
+
+    scratch = Path(tempfile.mkdtemp(prefix="packages-", dir=workdir))
+    fetched, ready = gather_all(
+        wanted, planned, supply, reporter, scratch=scratch, at_hand=taken, jobs=options.jobs
+    )
+    tell(ready, reporter)
+    return [*taken, *fetched], ready
 
 
 def _plan(
@@ -134,6 +178,7 @@ def _plan(
 
 def _write(
     materials: Sequence[Material],
+    ready: Sequence[Ready],
     plan: Plan,
     made: Path,
     destination: Path,
@@ -144,6 +189,7 @@ def _write(
     """Write the bundle; archives are re-compressed into the folder ``made``."""
     from kitbag_packer.assembly import assemble
     from kitbag_packer.bootstrap import tell_costs
+    from kitbag_packer.environments.describing import shared, wheel_member
     from kitbag_packer.header.script import bundle_header
     from kitbag_packer.pyz import build_installer
     from kitbag_packer.writing import write_bundle, write_directory
@@ -158,24 +204,12 @@ def _write(
             for each in chosen
         ]
     overlays = _compiled(chosen, made.parent, options, reporter, supply)
-    manifest = Manifest(
-        format=FORMAT,
-        requires=(),
-        name=options.name,
-        version=options.version,
-        kitbag=__version__,
-        builds=tuple(
-            replace(each.build, bytecode=overlays[key].bytecode)
-            if (key := each.inspection.key) in overlays
-            else each.build
-            for each in chosen
-        ),
-        install=options.install,
-    )
+    manifest = _manifest(chosen, overlays, ready, options, reporter)
     lists = {str(each.inspection.key): each.inspection.contents_list for each in chosen}
     payloads = [material.member for material in chosen]
     extra = [overlay.member for overlay in overlays.values()]
-    members = assemble(manifest, lists, payloads, build_installer(), extra)
+    wheels = [wheel_member(file) for file in shared(ready)]
+    members = assemble(manifest, lists, payloads, build_installer(), extra, wheels)
     header = b"" if options.plain else bundle_header(manifest, lists)
     if options.directory:
         written = write_directory(destination, members, reporter=reporter)
@@ -201,6 +235,33 @@ def _write(
     return Packed(destination, written.size, written.sha256, manifest, written.volumes)
 
 
+def _manifest(
+    chosen: Sequence[Material],
+    overlays: Mapping[BuildKey, Overlay],
+    ready: Sequence[Ready],
+    options: PackOptions,
+    reporter: Reporter,
+) -> Manifest:
+    from kitbag_packer.environments.describing import described, shared
+
+    return Manifest(
+        format=FORMAT,
+        requires=(ENVIRONMENTS,) if ready else (),
+        name=options.name,
+        version=options.version,
+        kitbag=__version__,
+        builds=tuple(
+            replace(each.build, bytecode=overlays[key].bytecode)
+            if (key := each.inspection.key) in overlays
+            else each.build
+            for each in chosen
+        ),
+        install=options.install,
+        wheels=tuple(file.wheel for file in shared(ready)),
+        environments=described(ready, reporter),
+    )
+
+
 def _compiled(
     materials: Sequence[Material],
     workdir: Path,
@@ -221,9 +282,13 @@ def _compiled(
 
 
 def _check(
-    sources: Sequence[str], choices: Sequence[Choice], destination: Path, options: PackOptions
+    sources: Sequence[str],
+    choices: Sequence[Choice],
+    carried: Carried,
+    destination: Path,
+    options: PackOptions,
 ) -> None:
-    if not sources and not choices:
+    if not sources and not choices and not carried:
         raise UsageError("nothing to pack; name an archive or a Python with --from")
     if options.key is not None and len(sources) != 1:
         raise UsageError("--key names one build; give one --from with it")

@@ -1,13 +1,14 @@
 """Pin what a recipe asks for.
 
-Looks up every build of kitbag.toml and writes the exact archives, with sizes and digests, into
-kitbag.lock beside it. What is locked already and still fits stays as it is. With the lock,
-kitbag pack --locked makes the same bundle on any machine, any day.
+Looks up every build of kitbag.toml and every package of its environments, and writes the exact
+files, with sizes and digests, into kitbag.lock beside it. What is locked already and still fits
+stays as it is. With the lock, kitbag pack --locked makes the same bundle on any machine, any day.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,11 @@ from kitbag_packer.cli.options import add_catalogs, add_downloads
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
-    from kitbag_packer.recipes.changes import Changes
+    from kitbag_packer.recipes.changes import Changes, EnvironmentChange
     from kitbag_packer.recipes.lock import Lock, Pin
+    from kitbag_packer.recipes.packages import EnvironmentPin
     from kitbag_packer.recipes.recipe import Recipe
     from kitbag_packer.reporting import PackerReporter
 
@@ -30,6 +33,7 @@ examples:
   kitbag lock --print-schema                   the JSON schema of recipes, for editors
 """
 DEFAULT = "kitbag.toml"
+_MARKS = {"added": "+", "removed": "-", "updated": "~", "kept": "="}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,6 +118,7 @@ def bring_up_to_date(
         chosen_mirrors,
         chosen_settings,
     )
+    from kitbag_packer.downloads.accounts import Accounts
     from kitbag_packer.recipes.fitting import differences
     from kitbag_packer.recipes.lock import relocked
     from kitbag_packer.recipes.locking import make_lock
@@ -129,7 +134,7 @@ def bring_up_to_date(
         upgrade=upgrade,
         catalogs=chosen_catalogs(options, cache.folder, reporter),
         mirrors=chosen_mirrors(options),
-        settings=chosen_settings(options),
+        settings=replace(chosen_settings(options), accounts=Accounts()),
         cache=cache,
         reporter=reporter,
     )
@@ -142,7 +147,9 @@ def _check(options: argparse.Namespace, lock: Lock, recipe: Recipe, path: Path, 
     check(lock, recipe)
     check_kitbag(lock)
     if options.json:
-        write_json({**_names(path, place), "builds": [str(pin.key) for pin in lock.pins]})
+        builds = [str(pin.key) for pin in lock.pins]
+        environments = [_environment_table(pin) for pin in lock.environments]
+        write_json({**_names(path, place), "builds": builds, "environments": environments})
     else:
         write_line(f"{place}: fits; {_count(lock)}")
     return 0
@@ -152,22 +159,29 @@ def _write(
     options: argparse.Namespace, path: Path, place: Path, previous: Lock | None, lock: Lock
 ) -> None:
     from kitbag_installer.cli.terminal import write_json
-    from kitbag_packer.recipes.changes import changes
+    from kitbag_packer.recipes.changes import changes, environment_changes
     from kitbag_packer.recipes.files import write_text_safely
     from kitbag_packer.recipes.lock import render
 
     changed = previous is None or render(previous) != render(lock)
     if changed:
         write_text_safely(place, render(lock))
-    found = changes(previous, lock)
+    found, environments = changes(previous, lock), environment_changes(previous, lock)
     if options.json:
-        write_json({**_names(path, place), "changed": changed, **_as_table(found)})
+        table = {**_names(path, place), "changed": changed, **_as_table(found)}
+        write_json({**table, "environments": [_change_table(each) for each in environments]})
     else:
-        _render(place, previous, lock, found, changed=changed)
+        _render(place, previous, lock, found, environments, changed=changed)
 
 
 def _render(
-    place: Path, previous: Lock | None, lock: Lock, found: Changes, *, changed: bool
+    place: Path,
+    previous: Lock | None,
+    lock: Lock,
+    found: Changes,
+    environments: Iterable[EnvironmentChange],
+    *,
+    changed: bool,
 ) -> None:
     from kitbag_installer.cli.terminal import write_line
 
@@ -181,6 +195,12 @@ def _render(
         write_line(f" ~ {_described(new)}, was {before}")
     for pin in found.kept:
         write_line(f" = {_described(pin)}")
+    for each in environments:
+        count = len(each.pin.packages)
+        told = f": {'; '.join(each.packages)}" if each.packages else ""
+        write_line(
+            f" {_MARKS[each.what]} {each.pin.title} ({count} package{'s'[: count != 1]}){told}"
+        )
     if previous and previous.kitbag != lock.kitbag:
         write_line(f"for kitbag {lock.kitbag}, was {previous.kitbag}")
 
@@ -195,9 +215,11 @@ def _described(pin: Pin) -> str:
 def _count(lock: Lock) -> str:
     from kitbag_installer.cli.terminal import human_size
 
-    count = len(lock.pins)
+    count, environments = len(lock.pins), len(lock.environments)
     size = human_size(sum(pin.size for pin in lock.pins))
-    return f"{count} build{'' if count == 1 else 's'} ({size})"
+    builds = f"{count} build{'' if count == 1 else 's'} ({size})"
+    also = f"{environments} environment{'s'[: environments != 1]}"
+    return " and ".join(([builds] if count else []) + ([also] if environments else []))
 
 
 def _names(recipe: Path, place: Path) -> dict[str, Any]:
@@ -210,6 +232,21 @@ def _as_table(found: Changes) -> dict[str, Any]:
         "removed": [_pin_table(pin) for pin in found.removed],
         "updated": [{"from": _pin_table(old), "to": _pin_table(new)} for old, new in found.updated],
         "kept": [_pin_table(pin) for pin in found.kept],
+    }
+
+
+def _change_table(change: EnvironmentChange) -> dict[str, Any]:
+    table = {**_environment_table(change.pin), "change": change.what}
+    return {**table, "packages": list(change.packages)} if change.packages else table
+
+
+def _environment_table(pin: EnvironmentPin) -> dict[str, Any]:
+    return {
+        "name": pin.name,
+        "target": str(pin.target),
+        **({"python": str(pin.python)} if pin.python else {}),
+        "python-version": pin.version,
+        "count": len(pin.packages),
     }
 
 

@@ -13,7 +13,7 @@ from kitbag_bundles.members import INSTALL_SH, INSTALLER
 from kitbag_packer.header.bootstraps import MOST, candidates, parts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kitbag_bundles.manifest import Build, Manifest
     from kitbag_packer.writing import Placed
@@ -130,9 +130,11 @@ def _tables(
     for builds in targets.values():
         for build in builds[:MOST]:
             lines += _row(build, wanted[str(build.key)], places)
-    lines += ["    :", "}", "", "# all builds, as 'show' tells of them", "builds() {"]
-    for build in manifest.builds:
-        lines.append(f"    build {shlex.quote(str(build.key.target))} {shlex.quote(_about(build))}")
+    lines += ["    :", "}", "", "# all builds and environments, as 'show' tells of them"]
+    lines += ["builds() {"]
+    for target, heading, known in _contents(manifest):
+        about = "\n".join([heading, *(f"  {label:<10}{text}" for label, text in known)])
+        lines.append(f"    build {shlex.quote(target)} {shlex.quote(about)}")
     lines += ["    :", "}", ""]
     return "\n".join(lines)
 
@@ -165,7 +167,7 @@ def _place(name: str, places: Mapping[str, Placed]) -> str:
 
 def _measures(manifest: Manifest, placed: Sequence[Placed]) -> dict[str, str]:
     """How large the file is, in blocks, and the lines that tell of it."""
-    from kitbag_installer.cli.show import title
+    from kitbag_installer.cli.show import counted, title
     from kitbag_installer.cli.terminal import human_size
 
     if not placed:
@@ -174,21 +176,24 @@ def _measures(manifest: Manifest, placed: Sequence[Placed]) -> dict[str, str]:
     directory = sum(len(zipformat.central_header(each.record)) for each in placed)
     end = zipformat.end_records(len(placed), placed[-1].end, directory, zipformat.COMMENT_SIZE)
     covered = placed[-1].end + directory + len(end)
-    size, count = covered + zipformat.COMMENT_SIZE, len(manifest.builds)
+    size = covered + zipformat.COMMENT_SIZE
     return {
         "covered_blocks": str(covered // zipformat.ALIGNMENT),
         "covered_tail": str(covered % zipformat.ALIGNMENT),
         "all_blocks": str(-(-size // zipformat.ALIGNMENT)),
         "title": title(manifest, size),
-        "sound": f"{len(placed)} members, {human_size(size)}, {count} build{'s'[: count != 1]}",
+        "sound": f"{len(placed)} members, {human_size(size)}, {counted(manifest)}",
     }
 
 
-def _about(build: Build) -> str:
-    from kitbag_installer.cli.show import facts
+def _contents(manifest: Manifest) -> Iterator[tuple[str, str, list[tuple[str, str]]]]:
+    """What a bundle holds, each with its target, its heading and what there is to tell."""
+    from kitbag_installer.cli.show import environment_facts, facts
 
-    lines = [str(build.key), *(f"  {label:<10}{text}" for label, text in facts(build))]
-    return "\n".join(lines)
+    for build in manifest.builds:
+        yield str(build.key.target), str(build.key), facts(build)
+    for each in manifest.environments:
+        yield each.target, f"environment {each.name}", environment_facts(manifest, each)
 
 
 def _help() -> str:

@@ -9,7 +9,7 @@ from kitbag_bundles.requests import Request
 from kitbag_packer.errors import StaleLock
 from kitbag_packer.flavors import parse_flavor
 from kitbag_packer.recipes.lock import choices_of, installer_digest
-from kitbag_packer.recipes.wants import ALL, Want, meant, named_targets, wants
+from kitbag_packer.recipes.wants import ALL, Want, builds_wanted, meant, named_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def check_kitbag(lock: Lock, *, relock: bool = False) -> str:
 def differences(lock: Lock, recipe: Recipe) -> Iterator[str]:
     """Every place where ``lock`` does not go with ``recipe``, in the order of the recipe."""
     pinned = pins_by_want(lock, recipe)
-    for want in wants(recipe):
+    for want in builds_wanted(recipe):
         pins = pinned.pop((want.request, want.target), [])
         if not pins:
             yield f"{want.request!r} on {_called(want.target)} is not locked"
@@ -63,6 +63,10 @@ def differences(lock: Lock, recipe: Recipe) -> Iterator[str]:
     yield from _starting(lock, recipe)
     if lock.bytecode != recipe.bytecode:
         yield f"[bundle] bytecode is {str(recipe.bytecode).lower()}, and was not when it was locked"
+    if recipe.environments or lock.environments:
+        from kitbag_packer.recipes.resolving import environment_differences
+
+        yield from environment_differences(lock, recipe)
 
 
 def _starting(lock: Lock, recipe: Recipe) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The lock, ``kitbag.lock``: the exact archives that a recipe stands for, and kitbag's version.
+"""The lock, ``kitbag.lock``: the exact archives and packages of a recipe, and kitbag's version.
 
 It is the same text on every machine for the same inputs: no path, no mirror, no credentials, no
 clock of its own. ``docs/reference/lock.md`` explains every key.
@@ -9,26 +9,25 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import UsageError, file_system_error
-from kitbag_bundles.keys import BuildKey, Target
+from kitbag_bundles.keys import BuildKey
 from kitbag_packer.cache.records import is_filename
 from kitbag_packer.errors import StaleLock
+from kitbag_packer.recipes.packages import EnvironmentPin, environment_pin, environment_table
+from kitbag_packer.recipes.tables import REMEDY, Table
 from kitbag_packer.recipes.wants import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from pathlib import Path
 
     from kitbag_packer.resolution import Choice
 
 VERSION = 1
 _HEADER = "# Made by kitbag lock; do not edit. It belongs beside its recipe.\n"
-_HEX = frozenset("0123456789abcdef")
-_REMEDY = "make it again with kitbag lock --upgrade"
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -90,6 +89,8 @@ class Lock:
     """Targets, sorted, that need a Python of their own: nothing was found to start with there."""
     bytecode: bool = False
     """Whether the bundle brings compiled files along."""
+    environments: tuple[EnvironmentPin, ...] = ()
+    """In the order of :meth:`EnvironmentPin.order`."""
 
     @classmethod
     def of(
@@ -161,6 +162,7 @@ def render(lock: Lock) -> str:
     """The text of ``lock``."""
     import tomli_w
 
+    environments = [environment_table(pin) for pin in lock.environments]
     table = {
         "version": VERSION,
         "kitbag": lock.kitbag,
@@ -171,6 +173,7 @@ def render(lock: Lock) -> str:
             {"name": each.name, "sha256": each.sha256, "date": each.date} for each in lock.catalogs
         ],
         "build": [_pin_table(pin) for pin in lock.pins],
+        **({"environment": environments} if environments else {}),
     }
     return _HEADER + tomli_w.dumps(table)
 
@@ -182,17 +185,17 @@ def read_lock(path: Path) -> Lock:
     except FileNotFoundError:
         raise StaleLock(f"{path}: there is no lock; make it with kitbag lock") from None
     except UnicodeDecodeError:
-        raise StaleLock(f"{path}: not UTF-8; {_REMEDY}") from None
+        raise StaleLock(f"{path}: not UTF-8; {REMEDY}") from None
     except OSError as error:
         raise file_system_error(error, str(path)) from None
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StaleLock(f"{path}: not TOML: {error}; {_REMEDY}") from None
-    table = _Table(document, str(path))
+        raise StaleLock(f"{path}: not TOML: {error}; {REMEDY}") from None
+    table = Table(document, str(path))
     number = table.get("version", int)
     if number != VERSION:
-        raise StaleLock(f"{path}: version {number}, and this kitbag reads {VERSION}; {_REMEDY}")
+        raise StaleLock(f"{path}: version {number}, and this kitbag reads {VERSION}; {REMEDY}")
     return Lock(
         pins=tuple(_pin(each) for each in table.tables("build")),
         catalogs=tuple(
@@ -201,8 +204,9 @@ def read_lock(path: Path) -> Lock:
         ),
         kitbag=table.get("kitbag", str),
         installer_sha256=table.digest("installer-sha256"),
-        needs_python=_texts(table, "needs-python") if "needs-python" in document else (),
-        bytecode="bytecode" in document and table.get("bytecode", bool),
+        needs_python=table.texts("needs-python") if "needs-python" in document else (),
+        bytecode=table.flag("bytecode"),
+        environments=tuple(environment_pin(each) for each in table.tables("environment")),
     )
 
 
@@ -224,92 +228,33 @@ def _pin_table(pin: Pin) -> dict[str, Any]:
     }
 
 
-def _pin(table: _Table) -> Pin:
+def _pin(table: Table) -> Pin:
     key = BuildKey.try_parse(table.get("key", str))
-    requests = _texts(table, "requests")
-    bootstrap = "bootstrap" in table.values and table.get("bootstrap", bool)
-    filename, size = table.get("filename", str), table.get("size", int)
+    requests = table.texts("requests")
+    bootstrap = table.flag("bootstrap")
+    filename = table.get("filename", str)
     if key is None:
         raise table.damaged("key")
     if bool(requests) == bootstrap:
         raise table.damaged("requests")
     if not is_filename(filename):
         raise table.damaged("filename")
-    if size < 0:
-        raise table.damaged("size")
     return Pin(
         key=key,
         requests=requests,
         target=_target(table),
         asked_flavor=table.get("asked-flavor", str),
-        url=_public_address(table),
+        url=table.address("url"),
         filename=filename,
         flavor=table.get("flavor", str),
         release=table.get("release", str),
-        size=size,
+        size=table.size("size"),
         sha256=table.digest("sha256"),
         catalog=table.digest("catalog", empty=True),
-        unverified="unverified" in table.values and table.get("unverified", bool),
+        unverified=table.flag("unverified"),
         bootstrap=bootstrap,
     )
 
 
-def _texts(table: _Table, name: str) -> tuple[str, ...]:
-    values: list[Any] = table.get(name, list)
-    if not all(isinstance(each, str) and each.isprintable() for each in values):
-        raise table.damaged(name)
-    return tuple(values)
-
-
-def _public_address(table: _Table) -> str:
-    """The address, which goes into the bundle as it is: a web one without secrets, or empty."""
-    from kitbag_packer.catalogs.naming import is_remote
-    from kitbag_packer.downloads.addresses import shown
-
-    url = table.get("url", str)
-    if url and (not is_remote(url) or shown(url) != url):
-        raise table.damaged("url")
-    return url
-
-
-def _target(table: _Table) -> str:
-    text = table.get("target", str)
-    try:
-        return text if text == ALL else str(Target.parse(text))
-    except UsageError:
-        raise table.damaged("target") from None
-
-
-class _Table:
-    """A table of the lock, whose values are asked for by type."""
-
-    def __init__(self, values: Mapping[str, Any], where: str) -> None:
-        self.values = values
-        self.where = where
-
-    def damaged(self, name: str) -> StaleLock:
-        """The error for a value that is not what it must be."""
-        return StaleLock(f"{self.where}: {name!r} is missing or damaged; {_REMEDY}")
-
-    def get(self, name: str, kind: type[_T]) -> _T:
-        value = self.values.get(name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise self.damaged(name)
-        # Texts end up in manifests and on terminals.
-        if isinstance(value, str) and not value.isprintable():
-            raise self.damaged(name)
-        return value
-
-    def digest(self, name: str, *, empty: bool = False) -> str:
-        value = self.get(name, str)
-        if not value and empty:
-            return ""
-        if len(value) != 64 or not _HEX.issuperset(value):
-            raise self.damaged(name)
-        return value
-
-    def tables(self, name: str) -> list[_Table]:
-        values = self.values.get(name, [])
-        if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
-            raise self.damaged(name)
-        return [_Table(each, f"{self.where}: [[{name}]] {i}") for i, each in enumerate(values, 1)]
+def _target(table: Table) -> str:
+    return ALL if table.get("target", str) == ALL else str(table.target("target"))

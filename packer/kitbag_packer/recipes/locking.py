@@ -12,7 +12,7 @@ from kitbag_bundles.requests import parse_requests
 from kitbag_packer.recipes.fitting import misfit, pins_by_want
 from kitbag_packer.recipes.lock import CatalogPin, Lock, Pin, choices_of
 from kitbag_packer.recipes.measuring import Measuring
-from kitbag_packer.recipes.wants import ALL, Want, meant, named_targets, wants
+from kitbag_packer.recipes.wants import ALL, Want, builds_wanted, meant, named_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,8 +43,28 @@ def make_lock(
     fetched only where nobody tells its size, or its SHA-256 and the recipe allows that. Raises
     what :func:`kitbag_packer.resolution.resolve` raises, and :class:`DownloadError`.
     """
-    asked = wants(recipe)
     before = None if upgrade else previous
+    lock = _lock_builds(recipe, previous, before, catalogs, mirrors, settings, cache, reporter)
+    if not recipe.environments:
+        return lock
+    from kitbag_packer.recipes.resolving import pin_environments
+
+    found = pin_environments(recipe, lock, before, settings, cache, reporter)
+    return replace(lock, environments=found)
+
+
+def _lock_builds(
+    recipe: Recipe,
+    previous: Lock | None,
+    before: Lock | None,
+    catalogs: Sequence[Catalog],
+    mirrors: Sequence[str],
+    settings: DownloadSettings,
+    cache: Cache,
+    reporter: PackerReporter,
+) -> Lock:
+    """The builds; those of ``before`` that still fit are kept, ``previous`` knows catalogs."""
+    asked = builds_wanted(recipe)
     kept = _kept(before, recipe, asked) if before else {}
     found = [(want, pin) for want in asked for pin in kept.get(want, ())]
     chosen = _choose([want for want in asked if want not in kept], recipe, catalogs)

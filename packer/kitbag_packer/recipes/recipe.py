@@ -14,9 +14,33 @@ from typing import Any
 from kitbag_bundles.errors import file_system_error
 from kitbag_bundles.manifest import InstallDefaults, install_table
 from kitbag_packer.errors import RecipeError
+from kitbag_packer.recipes.environments import (
+    EnvironmentOptions,
+    environment_options,
+    options_table,
+)
 from kitbag_packer.recipes.shape import check_shape
 
-__all__ = ["InstallDefaults", "Recipe", "TargetOptions", "read_recipe", "render"]
+__all__ = [
+    "EnvironmentOptions",
+    "InstallDefaults",
+    "Recipe",
+    "TargetOptions",
+    "read_recipe",
+    "render",
+]
+
+
+_USUAL = (
+    "flavor",
+    "output",
+    "catalogs",
+    "allow_unverified",
+    "bootstrap",
+    "bytecode",
+    "wheelhouse_only",
+)
+"""Keys of ``[bundle]`` that need not be there, in the order of the text."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +75,11 @@ class Recipe:
     """Whether a build is added where nothing else can start the bundle."""
     bytecode: bool = False
     """Whether the standard libraries are compiled when packing."""
+    wheelhouse_only: bool = False
+    """Whether there are packages alone, and ``python`` only gives their versions."""
     target_options: tuple[TargetOptions, ...] = ()
     install: InstallDefaults = field(default_factory=InstallDefaults)
+    environments: tuple[EnvironmentOptions, ...] = ()
     folder: Path = field(default=Path(), compare=False)
     """Where the recipe is."""
 
@@ -110,14 +137,20 @@ def render(recipe: Recipe) -> str:
     bundle["python"] = list(recipe.python)
     bundle["targets"] = list(recipe.targets)
     usual = Recipe(recipe.python, recipe.targets)
-    for name in ("flavor", "output", "catalogs", "allow_unverified", "bootstrap", "bytecode"):
+    for name in _USUAL:
         value = getattr(recipe, name)
         if value != getattr(usual, name):
             shown = list(value) if isinstance(value, tuple) else value
             bundle[name.replace("_", "-")] = shown
     targets = {each.target: _target_table(each) for each in recipe.target_options}
-    document = {"bundle": bundle, **({"target": targets} if targets else {})}
-    return tomli_w.dumps({**document, **install_table(recipe.install)})
+    environments = [options_table(each) for each in recipe.environments]
+    document = {
+        "bundle": bundle,
+        **({"target": targets} if targets else {}),
+        **install_table(recipe.install),
+        **({"environment": environments} if environments else {}),
+    }
+    return tomli_w.dumps(document)
 
 
 def _target_table(options: TargetOptions) -> dict[str, Any]:
@@ -138,6 +171,7 @@ def _from_table(document: dict[str, Any], folder: Path) -> Recipe:
         allow_unverified=bundle.get("allow-unverified", False),
         bootstrap=bundle.get("bootstrap", True),
         bytecode=bundle.get("bytecode", False),
+        wheelhouse_only=bundle.get("wheelhouse-only", False),
         target_options=tuple(
             TargetOptions(target, tuple(table.get("python", ())), table.get("flavor"))
             for target, table in document.get("target", {}).items()
@@ -147,5 +181,6 @@ def _from_table(document: dict[str, Any], folder: Path) -> Recipe:
             externally_managed=install.get("externally-managed"),
             bin=install.get("bin"),
         ),
+        environments=tuple(environment_options(each) for each in document.get("environment", ())),
         folder=folder,
     )

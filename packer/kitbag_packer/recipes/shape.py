@@ -46,13 +46,21 @@ def check_shape(document: Mapping[str, Any], source: str) -> None:
 
 
 def place(*path: str) -> str:
-    """A key as messages name it: ``[bundle] python``, ``[target.windows-x86_64]``."""
+    """A key as messages name it: ``[bundle] python``, ``[target.windows-x86_64]``.
+
+    An environment is known by its name or, before it has one, by its number.
+    """
+    if path[:1] == ("environment",):
+        return " ".join(["[[environment]]", *path[1:]])
     names = ["target." + path[1], *path[2:]] if path[:1] == ("target",) and path[1:] else [*path]
     return " ".join([f"[{names[0]}]", *names[1:]])
 
 
 def _check(value: Any, schema: Mapping[str, Any], source: str, path: tuple[str, ...]) -> None:
     kind, called = _TYPES[schema["type"]]
+    if schema.get("items", {}).get("type") == "object":
+        _check_tables(value, schema["items"], source, path)
+        return
     if not isinstance(value, kind):
         raise RecipeError(f"{source}: {place(*path)} must be {called}")
     if isinstance(value, str) and len(value) < schema.get("minLength", 0):
@@ -66,6 +74,15 @@ def _check(value: Any, schema: Mapping[str, Any], source: str, path: tuple[str, 
             _check(each, schema["items"], source, path)
     if isinstance(value, dict):
         _check_table(value, schema, source, path)
+
+
+def _check_tables(
+    value: Any, schema: Mapping[str, Any], source: str, path: tuple[str, ...]
+) -> None:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise RecipeError(f"{source}: {path[-1]} must be tables, each below its own {place(*path)}")
+    for number, table in enumerate(value, 1):
+        _check_table(table, schema, source, (*path, str(number)))
 
 
 def _check_table(

@@ -80,12 +80,31 @@ def problems(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from _bad_flavors(recipe)
     yield from _bad_targets(recipe)
     yield from _ambiguous(wants(recipe))
+    yield from _bad_environments(recipe)
     used = {want.request for want in wants(recipe)}
     for where, requests in _requests(recipe):
         for text in requests:
             # The bundle's requests may all be replaced; those of a target are for that one.
             if text not in used and not (where == place("bundle", "python") and _replaced(recipe)):
                 yield where, f"{text!r} is for none of the targets here; add its target, or drop it"
+
+
+def builds_wanted(recipe: Recipe) -> tuple[Want, ...]:
+    """The builds among :func:`wants`: none of a wheelhouse, which has versions alone."""
+    return () if recipe.wheelhouse_only else wants(recipe)
+
+
+def _bad_environments(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    from kitbag_packer.recipes.environments import problems_of
+
+    if recipe.wheelhouse_only:
+        if not recipe.environments:
+            where = place("bundle", "wheelhouse-only")
+            yield where, "there are no packages; describe them in an [[environment]]"
+        if recipe.bytecode:
+            where = place("bundle", "bytecode")
+            yield where, "a wheelhouse has no builds to compile; leave it out"
+    yield from problems_of(recipe.environments)
 
 
 def _ambiguous(asked: Sequence[Want]) -> Iterator[tuple[str, str]]:

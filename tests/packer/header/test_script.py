@@ -334,14 +334,14 @@ class TestVolumes:
         assert "Installed 1 build" in done.out
 
     def test_missing_and_damaged(self, first: Path, tools: Path, tmp_path: Path) -> None:
-        part = first.with_suffix(".007")
+        part = first.with_suffix(".003")
         data = part.read_bytes()
         part.write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:])
         for words in (["verify"], ["--root", str(tmp_path / "root")]):
             assert_refused(by_shell(first, *words, path=tools), 3, "is damaged")
         part.unlink()
         for words in (["verify"], ["--root", str(tmp_path / "root")]):
-            assert_refused(by_shell(first, *words, path=tools), 3, "tools.kitbag.007 is missing")
+            assert_refused(by_shell(first, *words, path=tools), 3, "tools.kitbag.003 is missing")
         assert not (tmp_path / "root").exists()
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kitbag_bundles.errors import FileSystemError, KitbagError
 from kitbag_packer.errors import RecipeError
 from kitbag_packer.recipes.recipe import (
+    EnvironmentOptions,
     InstallDefaults,
     Recipe,
     TargetOptions,
@@ -35,6 +36,20 @@ flavor = "install_only"
 default = true
 externally-managed = false
 bin = true
+
+[[environment]]
+name = "app"
+python = "3.13"
+project = "../app"
+extras = ["web"]
+groups = []
+expose = ["serve", "app"]
+run = "serve"
+glibc = "2.17"
+
+[[environment]]
+name = "tools"
+lock = "pylock.tools.toml"
 """
 LEAST = '[bundle]\npython = ["3.13"]\ntargets = ["linux-x86_64-gnu"]\n'
 
@@ -46,6 +61,22 @@ requests = st.lists(
 ).map(tuple)
 flavors = st.sampled_from(["", "install_only", "pgo+lto+full"])
 choices = st.none() | st.booleans()
+names = st.lists(st.sampled_from(["web", "dev", "x.y"]), max_size=2).map(tuple)
+environments = st.lists(
+    st.builds(
+        EnvironmentOptions,
+        name=st.sampled_from(["app", "tools", "a.b_c-d"]),
+        python=st.sampled_from(["", "3.13"]),
+        lock=texts.filter(bool),
+        extras=names,
+        groups=st.none() | names,
+        expose=names,
+        run=st.sampled_from(["", "web"]),
+        glibc=st.sampled_from(["", "2.28"]),
+    ),
+    max_size=2,
+    unique_by=lambda options: options.name,
+).map(tuple)
 
 
 @st.composite
@@ -69,6 +100,7 @@ def recipes(draw: st.DrawFn) -> Recipe:
             for target in sorted(special)
         ),
         install=draw(st.builds(InstallDefaults, choices, choices, choices)),
+        environments=draw(environments),
     )
 
 
@@ -91,6 +123,19 @@ def test_everything_that_a_recipe_may_say(tmp_path):
         allow_unverified=True,
         target_options=(TargetOptions("windows-x86_64", ("3.12",), "install_only"),),
         install=InstallDefaults(default=True, externally_managed=False, bin=True),
+        environments=(
+            EnvironmentOptions(
+                "app",
+                python="3.13",
+                project="../app",
+                extras=("web",),
+                groups=(),
+                expose=("serve", "app"),
+                run="serve",
+                glibc="2.17",
+            ),
+            EnvironmentOptions("tools", lock="pylock.tools.toml"),
+        ),
     )
     assert recipe.output_path == tmp_path / "out/edge-tools.kitbag"
     assert recipe.catalog_places == (
@@ -155,6 +200,22 @@ def test_what_is_written_reads_back(tmp_path_factory, recipe):
             + '[target.linux-x86_64]\nflavor = "full"',
             "'pyodide' is the same build for every target; give it one flavor",
         ),
+        ("environment = 1\n" + LEAST, r"environment must be tables, each below its own \[\[env"),
+        (LEAST + "[environment]", "environment must be tables"),
+        (LEAST + "[[environment]]", r"\[\[environment\]\] 1 name is missing"),
+        (LEAST + '[[environment]]\nname = "a"\nprojekt = "."', "did you mean 'project'"),
+        (LEAST + '[[environment]]\nname = "a"', r"\] a project: nothing names its packages; write"),
+        (
+            LEAST + '[[environment]]\nname = "a"\nlock = "x"\nproject = "."',
+            "a project: project and lock are there; write one",
+        ),
+        (LEAST + '[[environment]]\nname = "A"\nlock = "x"', "A name: 'A' is no name for an envi"),
+        (LEAST + '[[environment]]\nname = "3.13"\nlock = "x"', "'3.13' is no name for an envir"),
+        (LEAST + 2 * '[[environment]]\nname = "a"\nlock = "x"\n', "a name: two are called so"),
+        (LEAST + '[[environment]]\nname = "a"\nlock = "x"\npython = "x"', "a python: 'x' names"),
+        (LEAST + '[[environment]]\nname = "a"\nlock = "x"\nrun = "../x"', "a run: '../x' is no"),
+        (LEAST + '[[environment]]\nname = "a"\nlock = "x"\nglibc = "3"', "a glibc: '3' is no ver"),
+        (LEAST + "wheelhouse-only = true", r"wheelhouse-only: there are no packages; describe th"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):

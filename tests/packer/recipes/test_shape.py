@@ -43,6 +43,8 @@ def tables(schema) -> st.SearchStrategy:
 
 
 def right(schema) -> st.SearchStrategy:
+    if schema.get("items", {}).get("type") == "object":
+        return st.lists(tables(schema["items"]), max_size=2)
     texts = st.sampled_from(["3.13", ""])
     by_type = {"string": texts, "boolean": st.booleans(), "array": st.lists(texts, max_size=2)}
     return by_type[schema["type"]]
@@ -67,16 +69,19 @@ def test_kitbag_and_an_editor_agree(document):
     assert fits(document) == VALIDATOR.is_valid(document)
 
 
-@pytest.mark.parametrize("table", ["bundle", "target.x", "install"])
+@pytest.mark.parametrize("table", ["bundle", "target.x", "install", "environment"])
 def test_every_key_has_a_type_and_no_other_is_known(table):
     least = {"python": ["3"], "targets": ["x"]}
     inner = SCHEMA["properties"]["target"]["additionalProperties"]
     keys = inner if table == "target.x" else SCHEMA["properties"][table]
+    keys = keys.get("items", keys)
 
     def with_value(name, value):
         made = {**(least if table == "bundle" else {}), name: value}
         if table == "target.x":
             return {"bundle": least, "target": {"x": made}}
+        if table == "environment":
+            return {"bundle": least, table: [{"name": "x", **made}]}
         return {"bundle": least, table: made}
 
     for name in keys["properties"]:
@@ -106,7 +111,7 @@ def test_the_examples_of_the_documentation_are_recipes(tmp_path):
 def test_the_reference_explains_every_key():
     text = (DOCS / "reference" / "recipe.md").read_text("utf-8")
     for name, part in SCHEMA["properties"].items():
-        assert f"`[{name}" in text
-        inner = part.get("additionalProperties") or part
+        assert f"`[{name}" in text or f"`[[{name}" in text
+        inner = part.get("additionalProperties") or part.get("items") or part
         for key in inner["properties"]:
             assert f"| `{key}` |" in text, key

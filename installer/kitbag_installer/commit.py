@@ -41,10 +41,9 @@ def put_in_place(root: Root, key: BuildKey, tree: str) -> None:
         # The old tree is now where the new one was made, in the temporary directory.
         remove_tree(tree)
         return
-    journal = _journal_path(root, key)
     staged = root.scratch("next")
     os.rename(tree, staged)
-    _write_journal(root, os.path.basename(staged), journal)
+    journal = write_journal(root, str(key), os.path.basename(staged))
     _finish_exchange(root, key, journal)
 
 
@@ -80,12 +79,7 @@ def sweep(root: Root) -> int:
         return 0
     for name in names:
         if name.startswith(_JOURNAL):
-            key = BuildKey.try_parse(name[len(_JOURNAL) :])
-            journal = os.path.join(root.temp, name)
-            if key is None:
-                os.unlink(journal)
-            else:
-                _finish_exchange(root, key, journal)
+            _finish(root, name[len(_JOURNAL) :], os.path.join(root.temp, name))
             count += 1
     for name in names:
         if name.startswith(BOOT_PREFIX):
@@ -93,6 +87,23 @@ def sweep(root: Root) -> int:
         elif is_swept(name):
             count += remove_tree(os.path.join(root.temp, name))
     return count
+
+
+def _finish(root: Root, what: str, journal: str) -> None:
+    """Finish what ``journal`` is about: a build by its key, an environment by its name."""
+    key = BuildKey.try_parse(what)
+    if key is not None:
+        _finish_exchange(root, key, journal)
+        return
+    from kitbag_installer.environments import commit as environments
+    from kitbag_installer.environments import remaking
+
+    if what.startswith(environments.JOURNAL):
+        environments.finish(root, what[len(environments.JOURNAL) :], journal)
+    elif what.startswith(remaking.JOURNAL):
+        remaking.finish(root, what[len(remaking.JOURNAL) :], journal)
+    else:
+        os.unlink(journal)
 
 
 def _sweep_boot(root: Root, scratch: str) -> bool:
@@ -156,22 +167,23 @@ def flush(root: Root) -> None:
     this_system.flush(root.path)
 
 
-def _journal_path(root: Root, key: BuildKey) -> str:
-    return os.path.join(root.temp, f"{_JOURNAL}{key}")
+def write_journal(root: Root, what: str, name: str) -> str:
+    """Note that ``name`` in the temporary directory is to become ``what``; returns the journal.
 
-
-def _write_journal(root: Root, name: str, journal: str) -> None:
-    """Note the tree that is to become the install, in one step: a link, or a small file."""
+    In one step: a link, or a small file.
+    """
+    journal = os.path.join(root.temp, f"{_JOURNAL}{what}")
     with contextlib.suppress(OSError, NotImplementedError):
         os.symlink(name, journal)
-        return
+        return journal
     scratch = root.scratch("file")
     with open(scratch, "x", encoding="ascii") as file:
         file.write(name)
     os.replace(scratch, journal)
+    return journal
 
 
-def _read_journal(journal: str) -> str:
+def read_journal(journal: str) -> str:
     """The name of the tree; empty for one that was lost with the power, or is not kitbag's."""
     if os.path.islink(journal):
         name = os.readlink(journal)
@@ -184,7 +196,7 @@ def _read_journal(journal: str) -> str:
 def _finish_exchange(root: Root, key: BuildKey, journal: str) -> None:
     """Old tree to the trash, new tree into its place; each step may have been done already."""
     place = root.install_path(key)
-    name = _read_journal(journal)
+    name = read_journal(journal)
     staged = os.path.join(root.temp, name)
     if name and os.path.lexists(staged):
         if os.path.lexists(place):

@@ -121,15 +121,18 @@ def forget_header(root: Root) -> None:
 
 
 def is_on_its_way_out(root: Root) -> bool:
-    """Whether something of kitbag's is around, and none of its builds."""
+    """Whether something of kitbag's is around, and nothing that it installed."""
     return os.path.isdir(root.own) and not has_own_builds(root)
 
 
 def has_own_builds(root: Root) -> bool:
-    """Whether a build is in the root that kitbag installed."""
+    """Whether a build or an environment is in the root that kitbag installed."""
+    from kitbag_installer.environments.places import installed_environments
     from kitbag_installer.receipts import has_receipt
 
-    return any(has_receipt(root.install_path(key)) for key in root.builds())
+    if any(has_receipt(root.install_path(key)) for key in root.builds()):
+        return True
+    return bool(installed_environments(root))
 
 
 def leave(root: Root) -> None:

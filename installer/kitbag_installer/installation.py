@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kitbag_bundles.reporting import Reporter
     from kitbag_bundles.requests import Request
     from kitbag_installer.bytecode.compiling import Compiled
+    from kitbag_installer.environments.installing import EnvironmentResult, Environments
     from kitbag_installer.hosts import Host
     from kitbag_installer.preflight.plans import Plan
     from kitbag_installer.roots import Root
@@ -93,6 +94,14 @@ class InstallResult:
     """Older patches that were removed."""
     turned_links: dict[str, str] = field(default_factory=dict)
     """Minor-version links that led to another build before, each with that."""
+    environments: list[EnvironmentResult] = field(default_factory=list)
+    """In the order of their names."""
+
+    @property
+    def errors(self) -> list[KitbagError]:
+        """What went wrong, with builds and with environments."""
+        results: list[BuildResult | EnvironmentResult] = [*self.builds, *self.environments]
+        return [result.error for result in results if result.error is not None]
 
     @property
     def failures(self) -> list[BuildResult]:
@@ -113,12 +122,14 @@ def install_builds(
     host: Host,
     options: InstallOptions,
     reporter: Reporter,
+    names: Sequence[str] = (),
 ) -> InstallResult:
-    """Install what ``requests`` name, or everything that fits ``host``.
+    """Install what ``requests`` and ``names`` name, or everything that fits ``host``.
 
-    A build that is there already is left alone, unless ``options.reinstall``, or
-    ``options.upgrade`` and it is an older release. One that fails does not stop the others; its
-    error is in the result. Raises :class:`NoMatch`, :class:`DoesNotFit` (with every point at once),
+    ``names`` are those of environments. A build that is there already is left alone, unless
+    ``options.reinstall``, or ``options.upgrade`` and it is an older release; an environment is
+    left alone if it is the very same. One that fails does not stop the others; its error is in the
+    result. Raises :class:`NoMatch`, :class:`DoesNotFit` (with every point at once),
     :class:`LockTimeout` and :class:`FileSystemError` before anything is written, and
     :class:`IntegrityError` for a damaged ``kitbag.pyz``.
     """
@@ -133,25 +144,35 @@ def install_builds(
         upgrade=options.upgrade,
         foreign=options.foreign,
         bytecode=options.bytecode.compile is not False,
+        names=names,
+        seen_as=options.seen_as,
     )
     if options.seen_as:
         keys = [build.key for build in plan.builds]
         seen_as = check_seen_as(options.seen_as, keys)
         options = dataclasses.replace(options, seen_as="" if seen_as == root.path else seen_as)
     refuse(plan.points, root.path, force=options.force, reporter=reporter)
+    if options.foreign and bundle.manifest.environments:
+        from kitbag_installer.environments.selection import warn_of_foreign
+
+        chosen = [each.environment for each in plan.environments]
+        warn_of_foreign(bundle.manifest, chosen, reporter)
     root.prepare()
     with locked(root, reporter):
         try:
             with removal.untouched_on_failure(root), commit.swept(root):
                 links.prune_links(root)
                 pins.warn_of_damage(root, reporter)
-                results = _install_missing(bundle, plan, requests, options, reporter)
+                results, environments = _install_missing(bundle, plan, requests, options, reporter)
                 for result in results:
                     result.elsewhere = whose(root, result.build.key, host)
                 done = InstallResult(root, results)
-                if any(result.error is None for result in results):
+                works = any(result.error is None for result in results)
+                if works:
                     _connect(done, pyz, options)
-                else:
+                if environments is not None:
+                    environments.conclude(done, options, reporter)
+                if not works:
                     removal.leave_after_last(root)
                 if options.prune:
                     _prune(done, reporter)
@@ -168,7 +189,7 @@ def _install_missing(
     requests: Sequence[Request],
     options: InstallOptions,
     reporter: Reporter,
-) -> list[BuildResult]:
+) -> tuple[list[BuildResult], Environments | None]:
     builds, root = plan.builds, plan.root
     results = {}
     missing = []
@@ -191,7 +212,13 @@ def _install_missing(
         options.externally_managed, options.seen_as, plan.foreign, options.bytecode, options.jobs
     )
     fresh = [build for build, _ in missing]
-    staged = stage_all(bundle, fresh, root, staging, reporter)
+    environments = None
+    if plan.environments:
+        from kitbag_installer.environments.installing import Environments
+
+        environments = Environments(bundle, root, plan.environments, options.jobs, options.seen_as)
+    makings = environments.makings if environments else ()
+    staged = stage_all(bundle, fresh, root, staging, reporter, makings)
     if options.durable and missing:
         commit.flush(root)
     for (build, action), (tree, outcome) in zip(missing, staged):
@@ -209,7 +236,7 @@ def _install_missing(
                 result.old_release = installed_release(place)
             commit.put_in_place(root, build.key, tree)
         results[build.key] = result
-    return [results[build.key] for build in builds]
+    return [results[build.key] for build in builds], environments
 
 
 def _check_place(place: str) -> None:

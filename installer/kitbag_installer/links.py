@@ -161,7 +161,7 @@ def link_commands(
         if not force and not may_replace(root, path):
             refused.append(path)
             del wanted[path]
-    changed = {path: target for path, target in wanted.items() if _leads_to(path) != target}
+    changed = {path: target for path, target in wanted.items() if leads_to(path) != target}
     if changed:
         try:
             make_folders(root, bin_dir)
@@ -293,7 +293,7 @@ def _bin_links(root: Root) -> list[tuple[str, str]]:
 def _links_in(folder: str) -> list[tuple[str, str]]:
     try:
         with os.scandir(folder) as entries:
-            found = [(entry.path, _leads_to(entry.path)) for entry in entries]
+            found = [(entry.path, leads_to(entry.path)) for entry in entries]
     except OSError:
         return []
     return sorted((path, target) for path, target in found if target)
@@ -313,11 +313,11 @@ def may_replace(root: Root, path: str) -> bool:
     """Whether ``path`` is free, a link of ours, or one that leads to nothing."""
     if not os.path.lexists(path):
         return True
-    text = _leads_to(path)
+    text = leads_to(path)
     return bool(text) and (text.startswith(root.path + os.sep) or not os.path.exists(path))
 
 
-def _leads_to(path: str) -> str:
+def leads_to(path: str) -> str:
     """The text of a link, or what a script of ours runs; empty for everything else."""
     return _link_text(path) or trampoline_target(path)
 

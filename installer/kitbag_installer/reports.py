@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kitbag_bundles.bundle import Bundle
+    from kitbag_bundles.environments import Wheel
     from kitbag_installer.bytecode.compiling import Compiled
     from kitbag_installer.bytecode.inplace import CompiledBuild
+    from kitbag_installer.environments.inplace import CompiledEnvironment
+    from kitbag_installer.environments.installing import EnvironmentResult
     from kitbag_installer.installation import BuildResult, InstallResult
     from kitbag_installer.roots import Root
 
@@ -44,6 +47,38 @@ def build_table(result: BuildResult) -> dict[str, Any]:
     return table
 
 
+def environment_table(result: EnvironmentResult) -> dict[str, Any]:
+    """One environment of an install."""
+    environment = result.environment
+    table: dict[str, Any] = {
+        "name": environment.name,
+        "action": result.action,
+        "path": result.path,
+        "python": str(environment.python),
+        "expose": list(environment.expose),
+        "run": environment.run,
+        "wheels": wheel_tables(result.wheels),
+    }
+    if result.bytecode is not None:
+        table["bytecode"] = bytecode_table(result.bytecode)
+    if result.error is not None:
+        table["error"] = result.error.table()
+    return table
+
+
+def wheel_tables(wheels: Sequence[Wheel]) -> list[dict[str, str]]:
+    """The wheels of an environment."""
+    return [
+        {
+            "filename": wheel.filename,
+            "name": wheel.name,
+            "version": wheel.version,
+            "sha256": wheel.sha256,
+        }
+        for wheel in wheels
+    ]
+
+
 def bytecode_table(done: Compiled) -> dict[str, Any]:
     """What was compiled of one build."""
     # They come in as many pieces as there were processes.
@@ -51,17 +86,24 @@ def bytecode_table(done: Compiled) -> dict[str, Any]:
     return {"compiled": done.compiled, "fresh": done.fresh, "failures": failures}
 
 
-def compile_report(root: Root, done: Sequence[CompiledBuild]) -> dict[str, Any]:
+def compile_report(
+    root: Root, builds: Sequence[CompiledBuild], environments: Sequence[CompiledEnvironment]
+) -> dict[str, Any]:
     """What ``kitbag compile`` did."""
-    builds: list[dict[str, Any]] = []
-    for each in done:
-        table: dict[str, Any] = {"key": str(each.key), "path": each.path}
-        if isinstance(each.result, KitbagError):
-            table["error"] = each.result.table()
-        else:
-            table["bytecode"] = bytecode_table(each.result)
-        builds.append(table)
-    return {"root": root.path, "builds": builds}
+    return {
+        "root": root.path,
+        "builds": [{"key": str(each.key), **_compiled_table(each)} for each in builds],
+        "environments": [{"name": each.name, **_compiled_table(each)} for each in environments],
+    }
+
+
+def _compiled_table(done: CompiledBuild | CompiledEnvironment) -> dict[str, Any]:
+    table: dict[str, Any] = {"path": done.path}
+    if isinstance(done.result, KitbagError):
+        table["error"] = done.result.table()
+    else:
+        table["bytecode"] = bytecode_table(done.result)
+    return table
 
 
 def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
@@ -86,6 +128,13 @@ def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
                 entry.path: entry.digest for entry in bundle.contents(build) if entry.kind == "f"
             }
         builds.append(table)
+    environments = []
+    for each in done.environments:
+        table = environment_table(each)
+        if each.action not in ("present", "failed"):
+            members.update((wheel.member, wheel.sha256) for wheel in each.wheels)
+            table["checked"] = _installed(each.path)
+        environments.append(table)
     return {
         "report": "kitbag install",
         "kitbag": __version__,
@@ -98,7 +147,16 @@ def install_report(bundle: Bundle, done: InstallResult) -> dict[str, Any]:
         "root": done.root.path,
         "members": dict(sorted(members.items())),
         "builds": builds,
+        "environments": environments,
     }
+
+
+def _installed(tree: str) -> dict[str, str]:
+    """The digests of all files of an environment, as they are now."""
+    from kitbag_installer.environments.receipts import read_contents, read_receipt
+
+    entries = read_contents(tree, read_receipt(tree))
+    return {entry.path: entry.digest for entry in entries if entry.kind == "f"}
 
 
 def _rewritten(tree: str) -> dict[str, str]:

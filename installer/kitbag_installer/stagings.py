@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kitbag_bundles.manifest import Build
     from kitbag_bundles.reporting import Progress, Reporter
     from kitbag_installer.bytecode.compiling import Compiled
+    from kitbag_installer.environments.staging import Making
     from kitbag_installer.roots import Root
     from kitbag_installer.staging import StagingOptions
 
@@ -40,28 +41,36 @@ def stage_all(
     root: Root,
     options: StagingOptions,
     reporter: Reporter,
+    environments: Sequence[Making] = (),
 ) -> list[tuple[str, Ready | KitbagError]]:
     """Make ``builds`` ready; returns the tree of each in the order given, and how that went.
 
-    No tree is left where it did not go well, and none at all if this is interrupted.
+    No tree is left where it did not go well, and none at all if this is interrupted. What can be
+    done for ``environments`` beside that is done too, and each takes what came of it.
     """
-    if not builds:
+    if not builds and not environments:
         return []
     trees = [root.scratch("stage") for _ in builds]
-    label = str(builds[0].key) if len(builds) == 1 else f"{len(builds)} builds"
 
     def follow(number: int, value: Any) -> Sequence[Callable[[Progress], Any]]:
+        if number >= len(builds):
+            return []
         return _pieces(builds[number], root, trees[number], Staged(*value), options)
 
+    weights = [_weight(bundle, each, options) for each in builds]
+    weights += [each.weight for each in environments]
     try:
-        with reporter.progress(
-            f"installing {label}", sum(_weight(bundle, each, options) for each in builds)
-        ) as progress:
-            tasks = [
+        with reporter.progress(_label(builds, environments), sum(weights)) as progress:
+            tasks: list[Callable[[Progress], Any]] = [
                 functools.partial(_stage, bundle, build, root, tree, options)
                 for build, tree in zip(builds, trees)
             ]
+            shares = [each.tasks() for each in environments]
+            tasks += [task for share in shares for task in share]
             ended = run_with_followers(tasks, follow, options.jobs, progress)
+        beside = iter(ended[len(builds) :])
+        for each, share in zip(environments, shares):
+            each.take([next(beside).outcome for _ in share])
         return [
             (tree, _finish(build, root, tree, outcome, later))
             for build, tree, (outcome, later) in zip(builds, trees, ended)
@@ -70,7 +79,18 @@ def stage_all(
         # The workers are gone by now, whatever they were doing.
         for tree in trees:
             commit.remove_tree(tree)
+        for each in environments:
+            each.discard()
         raise
+
+
+def _label(builds: Sequence[Build], environments: Sequence[Making]) -> str:
+    if len(builds) + len(environments) == 1:
+        names = [*(str(build.key) for build in builds), *(each.name for each in environments)]
+        return f"installing {names[0]}"
+    counts = ((len(builds), "build"), (len(environments), "environment"))
+    said = [f"{count} {word}{'s' if count > 1 else ''}" for count, word in counts if count]
+    return f"installing {' and '.join(said)}"
 
 
 def _stage(

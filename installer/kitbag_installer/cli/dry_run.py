@@ -6,15 +6,24 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import DoesNotFit
-from kitbag_installer.cli.lines import foreign_line, idle_line, turned_line
+from kitbag_installer.cli.lines import (
+    counted,
+    foreign_line,
+    idle_environment_line,
+    idle_line,
+    summed,
+    turned_line,
+)
 from kitbag_installer.cli.terminal import human_size, paint, show_error, write_json, write_line
 from kitbag_installer.elsewhere import check_seen_as
+from kitbag_installer.environments.places import environment_path
 from kitbag_installer.preflight.actions import IDLE
 from kitbag_installer.preflight.forecasts import forecast
 from kitbag_installer.preflight.plans import plan_install
 from kitbag_installer.preflight.points import refuse, stopping
 from kitbag_installer.receipts import has_receipt
 from kitbag_installer.releases import installed_release
+from kitbag_installer.reports import wheel_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from kitbag_bundles.bundle import Bundle
     from kitbag_bundles.reporting import Reporter
     from kitbag_bundles.requests import Request
+    from kitbag_installer.environments.actions import PlannedEnvironment
     from kitbag_installer.hosts import Host
     from kitbag_installer.installation import InstallOptions
     from kitbag_installer.preflight.forecasts import Forecast
@@ -37,6 +47,7 @@ def tell(
     options: InstallOptions,
     reporter: Reporter,
     as_json: bool,
+    names: Sequence[str] = (),
 ) -> int:
     """Write the plan; returns the exit status that the install itself would begin with."""
     bundle.installer()
@@ -51,6 +62,8 @@ def tell(
         prune=options.prune,
         foreign=options.foreign,
         bytecode=options.bytecode.compile is not False,
+        names=names,
+        seen_as=options.seen_as,
     )
     if options.seen_as:
         check_seen_as(options.seen_as, [build.key for build in plan.builds])
@@ -88,11 +101,15 @@ def _render(plan: Plan, links: Forecast, bin_dir: str) -> None:
     for build, action in pairs:
         if action in IDLE:
             write_line(idle_line(build, action, plan.root.path))
+    for each in plan.environments:
+        if each.action == "present":
+            write_line(idle_environment_line(each.environment.name, plan.root.path))
     fresh = [(build, action) for build, action in pairs if action not in IDLE]
-    if fresh:
-        size = human_size(sum(build.unpacked_size for build, _ in fresh))
-        count = f"{len(fresh)} build{'s' if len(fresh) > 1 else ''}"
-        write_line(f"Would install {count} ({size}) into {plan.root.path}")
+    made = [each for each in plan.environments if each.action != "present"]
+    if fresh or made:
+        total = sum(build.unpacked_size for build, _ in fresh)
+        total += sum(wheel.unpacked_size for each in made for wheel in each.wheels)
+        write_line(f"Would install {summed(len(fresh), len(made), total)} into {plan.root.path}")
     for build, action in fresh:
         sign = paint("+" if action == "install" else "~", "green", sys.stdout)
         notes = human_size(build.unpacked_size)
@@ -100,6 +117,7 @@ def _render(plan: Plan, links: Forecast, bin_dir: str) -> None:
             old = installed_release(plan.root.install_path(build.key))
             notes = f"release {old or 'unknown'} → {build.release}, {notes}"
         write_line(f" {sign} {build.key} ({notes})")
+    _render_environments(made)
     for link, old in links.turned_links.items():
         write_line(turned_line(link, old, links.minor_links[link]))
     for key in plan.pruned:
@@ -107,13 +125,27 @@ def _render(plan: Plan, links: Forecast, bin_dir: str) -> None:
     if bin_dir and (links.bin_links or links.command):
         paths = [*links.bin_links, *([links.command] if links.command else [])]
         write_line(f"Names in {bin_dir}: {', '.join(map(os.path.basename, paths))}")
+    if fresh or made:
+        _render_demand(plan)
+
+
+def _render_environments(made: Sequence[PlannedEnvironment]) -> None:
+    import sys
+
+    for each in made:
+        sign = paint("+" if each.action == "install" else "~", "green", sys.stdout)
+        size = human_size(sum(wheel.unpacked_size for wheel in each.wheels))
+        packages = counted(len(each.wheels), "package") or "no packages"
+        write_line(f" {sign} {each.environment.name} ({packages}, {size})")
+
+
+def _render_demand(plan: Plan) -> None:
     place, demand = plan.place, plan.demand
-    if fresh:
-        kind = f", {place.kind}" if place.kind else ""
-        free = "" if place.free is None else f", {human_size(place.free)} free"
-        write_line(f"Space: {human_size(demand.size)} needed{free} ({place.folder}{kind})")
-        free = "" if place.inodes is None else f", {place.inodes} free"
-        write_line(f"Inodes: {demand.inodes} needed{free}")
+    kind = f", {place.kind}" if place.kind else ""
+    free = "" if place.free is None else f", {human_size(place.free)} free"
+    write_line(f"Space: {human_size(demand.size)} needed{free} ({place.folder}{kind})")
+    free = "" if place.inodes is None else f", {place.inodes} free"
+    write_line(f"Inodes: {demand.inodes} needed{free}")
 
 
 def _as_table(plan: Plan, links: Forecast, *, force: bool) -> dict[str, Any]:
@@ -132,6 +164,16 @@ def _as_table(plan: Plan, links: Forecast, *, force: bool) -> dict[str, Any]:
                 "size": build.unpacked_size,
             }
             for build, action in zip(plan.builds, plan.actions)
+        ],
+        "environments": [
+            {
+                "name": each.environment.name,
+                "action": each.action,
+                "path": environment_path(plan.root, each.environment.name),
+                "python": str(each.environment.python),
+                "wheels": wheel_tables(each.wheels),
+            }
+            for each in plan.environments
         ],
         "links": links.bin_links,
         "minor-links": links.minor_links,

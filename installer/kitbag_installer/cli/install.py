@@ -1,8 +1,9 @@
-"""Install builds from a bundle.
+"""Install builds and environments from a bundle.
 
 Everything that fits this machine, or what the requests name: unpacked, checked against the
 bundle's lists, rewritten for the place where it lands, tested, and put there in one step. Needs
-no network. A build that is there already is left alone.
+no network. A build that is there already is left alone, and so is an environment, unless the
+bundle has another one of its name: that takes its place, and the last one is kept.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 
     from kitbag_bundles.manifest import InstallDefaults
     from kitbag_bundles.reporting import Reporter
+    from kitbag_installer.environments.installing import EnvironmentResult
     from kitbag_installer.installation import BuildResult, InstallResult
 
 EPILOG = """\
 examples:
   kitbag install tools.kitbag                  everything in it that fits this machine
   kitbag install tools.kitbag 3.13 pypy        only these
+  kitbag install app.kitbag app                the environment app, with the build that it needs
   kitbag install tools.kitbag --root /opt/py --no-bin
   kitbag install fleet.kitbag --foreign --root image/opt/python --seen-as /opt/python
   kitbag install tools.kitbag --dry-run        would it work, and what would it do
@@ -48,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bundle", metavar="BUNDLE", help="a bundle, or a directory it was unzipped to"
     )
-    add_requests(parser, "everything that fits this machine")
+    add_requests(parser, "everything that fits this machine", environments=True)
     add_root(parser)
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -68,7 +71,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "if it says nothing: no)",
     )
     parser.add_argument(
-        "--reinstall", action="store_true", help="replace builds that are there already"
+        "--reinstall",
+        action="store_true",
+        help="replace builds and environments that are there already",
     )
     parser.add_argument(
         "--upgrade",
@@ -138,7 +143,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, reporter: Reporter) -> int:
     """Do it; returns the exit status."""
     from kitbag_bundles.bundle import Bundle
-    from kitbag_bundles.requests import parse_requests
+    from kitbag_installer.environments.naming import split_words
     from kitbag_installer.hosts import this_host
     from kitbag_installer.installation import InstallOptions, install_builds
 
@@ -149,7 +154,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     if options.seen_as is not None and not options.seen_as:
         raise UsageError("--seen-as is empty; give the path that the root will have")
     started = time.monotonic()
-    requests = parse_requests(options.requests)
+    names, requests = split_words(options.requests)
     root = chosen_root(options)
     jobs = chosen_jobs(options)
     bytecode = chosen_bytecode(options.compile_bytecode)
@@ -173,9 +178,9 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
             from kitbag_installer.cli.dry_run import tell
 
             return tell(
-                bundle, root, requests, this_host(), install_options, reporter, options.json
+                bundle, root, requests, this_host(), install_options, reporter, options.json, names
             )
-        done = install_builds(bundle, root, requests, this_host(), install_options, reporter)
+        done = install_builds(bundle, root, requests, this_host(), install_options, reporter, names)
         if options.report:
             from kitbag_installer.reports import install_report, write_report
 
@@ -204,19 +209,18 @@ def _bin_dir(options: argparse.Namespace, said: InstallDefaults) -> str:
 def _render(done: InstallResult, seconds: float) -> None:
     import sys
 
-    from kitbag_installer.cli.lines import bytecode_note, idle_line, turned_line
-    from kitbag_installer.cli.terminal import human_size, paint, write_line
-    from kitbag_installer.preflight.actions import DONE, IDLE
+    from kitbag_installer.cli.lines import bytecode_note, summed, turned_line
+    from kitbag_installer.cli.terminal import paint, write_line
+    from kitbag_installer.preflight.actions import DONE
 
     fresh = [result for result in done.builds if result.action in DONE.values()]
-    for result in done.builds:
-        if result.action in IDLE:
-            note = f"; {bytecode_note(result.bytecode)}" if result.bytecode else ""
-            write_line(idle_line(result.build, result.action, done.root.path) + note)
-    if fresh:
-        size = human_size(sum(result.build.unpacked_size for result in fresh))
-        count = f"{len(fresh)} build{'s' if len(fresh) > 1 else ''}"
-        write_line(f"Installed {count} ({size}) in {seconds:.1f} s into {done.root.path}")
+    made = [each for each in done.environments if each.action not in ("present", "failed")]
+    _render_idle(done)
+    if fresh or made:
+        size = sum(result.build.unpacked_size for result in fresh)
+        size += sum(wheel.unpacked_size for each in made for wheel in each.wheels)
+        what = summed(len(fresh), len(made), size)
+        write_line(f"Installed {what} in {seconds:.1f} s into {done.root.path}")
     for result in fresh:
         sign = paint("+" if result.action == "installed" else "~", "green", sys.stdout)
         notes = [os.path.basename(path) for path in _names_of(done, result)]
@@ -227,10 +231,45 @@ def _render(done: InstallResult, seconds: float) -> None:
         if result.bytecode:
             notes.append(bytecode_note(result.bytecode))
         write_line(f" {sign} {result.build.key}" + (f" ({', '.join(notes)})" if notes else ""))
+    _render_environments(made)
     for link, old in done.turned_links.items():
         write_line(turned_line(link, old, done.minor_links[link]))
     for key in done.pruned:
         write_line(f" {paint('-', 'red', sys.stdout)} {key}")
+
+
+def _render_idle(done: InstallResult) -> None:
+    from kitbag_installer.cli.lines import bytecode_note, idle_environment_line, idle_line
+    from kitbag_installer.cli.terminal import write_line
+    from kitbag_installer.preflight.actions import IDLE
+
+    lines = [
+        (idle_line(result.build, result.action, done.root.path), result.bytecode)
+        for result in done.builds
+        if result.action in IDLE
+    ]
+    lines += [
+        (idle_environment_line(each.environment.name, done.root.path), each.bytecode)
+        for each in done.environments
+        if each.action == "present"
+    ]
+    for line, bytecode in lines:
+        write_line(line + (f"; {bytecode_note(bytecode)}" if bytecode else ""))
+
+
+def _render_environments(made: list[EnvironmentResult]) -> None:
+    import sys
+
+    from kitbag_installer.cli.lines import bytecode_note, counted
+    from kitbag_installer.cli.terminal import paint, write_line
+
+    for each in made:
+        sign = paint("+" if each.action == "installed" else "~", "green", sys.stdout)
+        notes = [counted(len(each.wheels), "package") or "no packages"]
+        notes += [os.path.basename(path) for path in each.links]
+        if each.bytecode:
+            notes.append(bytecode_note(each.bytecode))
+        write_line(f" {sign} {each.environment.name} ({', '.join(notes)})")
 
 
 def _names_of(done: InstallResult, result: BuildResult) -> list[str]:
@@ -257,27 +296,31 @@ def _remark(done: InstallResult, bin_dir: str, reporter: Reporter) -> None:
     fresh = any(result.action in DONE.values() for result in done.builds)
     if any(result.elsewhere and result.action in DONE.values() for result in done.builds):
         reporter.info("no names lead to what is for elsewhere; see kitbag installed")
+    fresh = fresh or any(each.links and each.action != "present" for each in done.environments)
     if bin_dir and done.command and fresh and not is_on_path(bin_dir, os.environ):
         reporter.info(path_advice(bin_dir, os.environ))
-    for result in done.builds:
-        if result.error is not None:
-            show_error(result.error, as_json=False)
-        elif result.bytecode is not None:
-            show_failures(result.path, result.bytecode)
+    results: list[BuildResult | EnvironmentResult] = [*done.builds, *done.environments]
+    for each in results:
+        if each.error is not None:
+            show_error(each.error, as_json=False)
+        elif each.bytecode is not None:
+            show_failures(each.path, each.bytecode)
 
 
 def _status(done: InstallResult) -> int:
-    statuses = [result.error.exit_status for result in done.builds if result.error is not None]
-    broken = any(result.bytecode and result.bytecode.failures for result in done.builds)
+    statuses = [error.exit_status for error in done.errors]
+    results: list[BuildResult | EnvironmentResult] = [*done.builds, *done.environments]
+    broken = any(result.bytecode and result.bytecode.failures for result in results)
     return max([*statuses, 1 if broken else 0])
 
 
 def _as_table(done: InstallResult) -> dict[str, Any]:
-    from kitbag_installer.reports import build_table
+    from kitbag_installer.reports import build_table, environment_table
 
     return {
         "root": done.root.path,
         "builds": [build_table(result) for result in done.builds],
+        "environments": [environment_table(result) for result in done.environments],
         "links": done.bin_links,
         "minor-links": done.minor_links,
         "turned-links": done.turned_links,

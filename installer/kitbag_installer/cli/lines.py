@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import KitbagError
 from kitbag_bundles.keys import BuildKey
-from kitbag_installer.cli.terminal import paint, show_error
+from kitbag_installer.cli.terminal import human_size, paint, show_error
 
 if TYPE_CHECKING:
     from kitbag_bundles.manifest import Build
@@ -22,6 +22,22 @@ def idle_line(build: Build, action: str, root: str) -> str:
         release = f" (release {build.release})" if build.release else ""
         return f"{build.key}{release} is older than what is installed in {root}"
     return f"{build.key} is already installed in {root}"
+
+
+def idle_environment_line(name: str, root: str) -> str:
+    """An environment that an install leaves out."""
+    return f"{name} is already installed in {root}"
+
+
+def counted(count: int, word: str) -> str:
+    """``2 builds``; empty for none."""
+    return f"{count} {word}{'s' if count > 1 else ''}" if count else ""
+
+
+def summed(builds: int, environments: int, size: int) -> str:
+    """``2 builds and 1 environment (154.2 MB)``."""
+    parts = [counted(builds, "build"), counted(environments, "environment")]
+    return f"{' and '.join(part for part in parts if part)} ({human_size(size)})"
 
 
 def bytecode_note(done: Compiled) -> str:

@@ -37,15 +37,26 @@ def add_root(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """``--json`` and ``--quiet``."""
     parser.add_argument("--json", action="store_true", help="write the result as JSON to stdout")
+    add_quiet(parser)
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """``--quiet``."""
     parser.add_argument(
         "-q", "--quiet", action="store_true", help="no progress and no remarks, only warnings"
     )
 
 
-def add_requests(parser: argparse.ArgumentParser, default: str) -> None:
-    """Positional requests."""
+def add_requests(
+    parser: argparse.ArgumentParser, default: str, *, environments: bool = False
+) -> None:
+    """Positional requests, with ``environments`` also names of those."""
+    names = ", or names of environments" if environments else ""
     parser.add_argument(
-        "requests", nargs="*", metavar="REQUEST", help=f"{REQUEST_HELP}; without one {default}"
+        "requests",
+        nargs="*",
+        metavar="REQUEST",
+        help=f"{REQUEST_HELP}{names}; without one {default}",
     )
 
 
@@ -85,7 +96,8 @@ def chosen_bin_dir(options: argparse.Namespace) -> str:
 
 def chosen_jobs(options: argparse.Namespace) -> int:
     """How much may go on side by side: ``--jobs``, ``KITBAG_JOBS``, or the CPUs we may use."""
-    text = options.jobs if options.jobs is not None else os.environ.get("KITBAG_JOBS", "")
+    given = getattr(options, "jobs", None)
+    text = given if given is not None else os.environ.get("KITBAG_JOBS", "")
     if text:
         if not str(text).isdecimal() or int(text) < 1:
             raise UsageError(f"{text!r} is no number of jobs; write 1 or more")

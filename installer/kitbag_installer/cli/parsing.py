@@ -36,5 +36,13 @@ def verb_parser(verb: str, module: Any) -> argparse.ArgumentParser:
 
 def parse(verb: str, module: Any, arguments: Sequence[str]) -> argparse.Namespace:
     """Parse a verb's arguments; raises :class:`UsageError`, and ``SystemExit`` after ``--help``."""
+    passed_on: list[str] = []
+    taker = getattr(module, "PASSES_ON", "")
+    if taker and "--" in arguments:
+        at = list(arguments).index("--")
+        arguments, passed_on = arguments[:at], list(arguments[at + 1 :])
     # Intermixed, so that requests may also come after options.
-    return verb_parser(verb, module).parse_intermixed_args(arguments)
+    options = verb_parser(verb, module).parse_intermixed_args(arguments)
+    if taker:
+        setattr(options, taker, [*getattr(options, taker), *passed_on])
+    return options

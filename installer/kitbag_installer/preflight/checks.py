@@ -10,7 +10,13 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import DoesNotFit
-from kitbag_installer.preflight.demand import demand_of_build, demand_of_bytecode, demand_of_root
+from kitbag_installer.preflight.demand import (
+    demand_of_build,
+    demand_of_bytecode,
+    demand_of_root,
+    demand_of_wheels,
+    longest_in_environment,
+)
 from kitbag_installer.preflight.places import allowed, place_of
 from kitbag_installer.preflight.points import Point, short
 from kitbag_installer.rewriting.prefix import check_home
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
     from kitbag_bundles.contents import Entry
     from kitbag_bundles.manifest import Build
+    from kitbag_installer.environments.actions import PlannedEnvironment
     from kitbag_installer.preflight.demand import Demand
     from kitbag_installer.preflight.places import Place
     from kitbag_installer.roots import Root
@@ -50,12 +57,25 @@ class Tree(NamedTuple):
 
 
 def check_place(
-    root: Root, trees: Sequence[Tree], installer_size: int, bin_dir: str
+    root: Root,
+    trees: Sequence[Tree],
+    installer_size: int,
+    bin_dir: str,
+    environments: Sequence[PlannedEnvironment] = (),
 ) -> tuple[list[Point], Place, Demand]:
-    """Hold ``trees`` and ``kitbag.pyz`` against the place of ``root`` and ``bin_dir``."""
+    """Hold ``trees``, ``environments`` and ``kitbag.pyz`` against the place of ``root``.
+
+    And the names against ``bin_dir``, if that is not empty.
+    """
     place = place_of(root.path)
     demand = _demand(root, place, trees, installer_size)
-    points = [*_check_path(root, place, trees), *_check_obstacles(root, place, trees)]
+    for each in environments:
+        if each.action != "present":
+            demand = demand.plus(demand_of_wheels(each.wheels, place.unit))
+    points = [
+        *_check_path(root, place, trees, environments),
+        *_check_obstacles(root, place, trees),
+    ]
     if not any(point.code == "occupied" for point in points):
         only_foreign = bool(trees) and all(tree.foreign for tree in trees)
         points += _check_rights(root, place, runs=not only_foreign)
@@ -107,7 +127,9 @@ def _demand(root: Root, place: Place, trees: Sequence[Tree], installer_size: int
     return demand
 
 
-def _check_path(root: Root, place: Place, trees: Sequence[Tree]) -> list[Point]:
+def _check_path(
+    root: Root, place: Place, trees: Sequence[Tree], environments: Sequence[PlannedEnvironment]
+) -> list[Point]:
     try:
         check_home(root.path)
     except DoesNotFit as error:
@@ -115,10 +137,14 @@ def _check_path(root: Root, place: Place, trees: Sequence[Tree]) -> list[Point]:
     points = []
     above = len(os.fsencode(root.path))
     scratch = len(os.path.basename(root.scratch("stage"))) + len("/.temp")
-    longest = above + max(
-        [max(scratch, len(f"/{tree.build.key}")) + 1 + tree.build.longest_path for tree in trees],
-        default=scratch,
-    )
+    inside = [
+        max(scratch, len(f"/{tree.build.key}")) + 1 + tree.build.longest_path for tree in trees
+    ]
+    for each in environments:
+        if each.action != "present":
+            length = longest_in_environment(each.environment, each.wheels)
+            inside.append(max(scratch, len(f"/envs/{each.environment.name}")) + 1 + length)
+    longest = above + max(inside, default=scratch)
     if longest > place.longest_path:
         points.append(
             Point(

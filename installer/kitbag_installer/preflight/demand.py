@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from kitbag_bundles.contents import Entry
+    from kitbag_bundles.environments import Environment, Wheel
     from kitbag_bundles.manifest import Bytecode
 
 RECEIPT_INODES = 4
@@ -20,6 +21,10 @@ ORIGINALS = 3 << 15
 _KIND, _SIZE = attrgetter("kind"), attrgetter("size")
 _ENTRY = 32
 """Bytes of a name in its directory: ext4 takes 8 and the name."""
+_SKELETON = 24
+"""Files, links and directories of an environment without wheels, with its receipt."""
+_ADDED = 4
+"""What an install adds for each wheel: ``INSTALLER``, ``REQUESTED``, a script or two."""
 _RECORD = 140
 """Bytes of a line in the receipt's list of bytecode: a digest and a path."""
 
@@ -72,6 +77,31 @@ def demand_of_bytecode(bytecode: Bytecode, entries: Sequence[Entry], unit: int) 
 
 def _is_source(entry: Entry) -> bool:
     return entry.kind == "f" and entry.path.endswith(".py")
+
+
+def demand_of_wheels(wheels: Sequence[Wheel], unit: int) -> Demand:
+    """What an environment of ``wheels`` takes: their files, its own, and scripts.
+
+    The sizes of the files one by one are not known, nor how many directories there are: each file
+    is given a block for its end, and every fourth a directory.
+    """
+    size = sum(wheel.unpacked_size for wheel in wheels)
+    files = sum(wheel.files for wheel in wheels)
+    folders = files // 4
+    own = _SKELETON + _ADDED * len(wheels)
+    blocks = size // unit + files + own + folders + (files + own) * _ENTRY // unit
+    blocks += _blocks((files * _RECORD,), unit)
+    return Demand(size, blocks * unit, files, files + own + folders)
+
+
+def longest_in_environment(environment: Environment, wheels: Sequence[Wheel]) -> int:
+    """Bytes of the longest path in it, as far as the manifest tells."""
+    from kitbag_installer.environments.layout import layout_of
+
+    if environment.python is None:
+        return 0
+    site = len(layout_of(environment.python).site)
+    return site + 1 + max((wheel.longest_path for wheel in wheels), default=0)
 
 
 def demand_of_root(missing_directories: int, installer_size: int, builds: int, unit: int) -> Demand:

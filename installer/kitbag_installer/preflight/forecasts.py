@@ -18,6 +18,7 @@ from kitbag_installer.preflight.actions import IDLE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kitbag_bundles.environments import Environment
     from kitbag_bundles.keys import BuildKey
     from kitbag_installer.preflight.plans import Plan
     from kitbag_installer.roots import Root
@@ -58,6 +59,8 @@ def forecast(
         for name in command_names(key, default=default)
         if target
     }
+    for each in () if seen_as else plan.environments:
+        wanted.update(_names_of(root, each.environment, bin_dir))
     refused = [path for path in wanted if not force and not links.may_replace(root, path)]
     made = {path: target for path, target in wanted.items() if path not in refused}
     command = os.path.join(bin_dir, launcher.COMMAND)
@@ -65,6 +68,21 @@ def forecast(
         refused.append(command)
         command = ""
     return Forecast(minor, made, tuple(refused), command, turned)
+
+
+def _names_of(root: Root, environment: Environment, bin_dir: str) -> dict[str, str]:
+    """The names of an environment's programs, with what they will lead to."""
+    from kitbag_installer.environments.layout import layout_of
+    from kitbag_installer.environments.places import environment_path
+
+    assert environment.python is not None
+    layout = layout_of(environment.python)
+    folder = os.path.join(environment_path(root, environment.name), layout.programs)
+    suffix = this_system.COMMAND_SUFFIX
+    return {
+        os.path.join(bin_dir, name + suffix): os.path.join(folder, name + suffix)
+        for name in environment.expose
+    }
 
 
 def _for_here(plan: Plan, seen_as: str) -> dict[BuildKey, str]:

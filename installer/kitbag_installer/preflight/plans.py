@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from kitbag_bundles.errors import FileSystemError
+from kitbag_bundles.errors import DoesNotFit, FileSystemError
 from kitbag_bundles.members import INSTALLER
 from kitbag_installer.preflight.actions import (
     IDLE,
@@ -14,7 +14,7 @@ from kitbag_installer.preflight.actions import (
 )
 from kitbag_installer.preflight.checks import Tree, check_needs, check_place
 from kitbag_installer.preflight.points import Point, in_order
-from kitbag_installer.selection import select_builds
+from kitbag_installer.selection import Selection, select_builds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.manifest import Build
     from kitbag_bundles.requests import Request
+    from kitbag_installer.environments.actions import PlannedEnvironment
     from kitbag_installer.hosts import Host
     from kitbag_installer.preflight.demand import Demand
     from kitbag_installer.preflight.places import Place
@@ -51,6 +52,8 @@ class Plan(NamedTuple):
     """Older patches that are going to be removed."""
     foreign: frozenset[BuildKey] = frozenset()
     """Those of ``builds`` that can't run on this host."""
+    environments: tuple[PlannedEnvironment, ...] = ()
+    """The environments that were chosen, in the order of their names."""
 
     @property
     def coming(self) -> dict[BuildKey, str]:
@@ -74,21 +77,36 @@ def plan_install(
     prune: bool = False,
     foreign: bool = False,
     bytecode: bool = True,
+    names: Sequence[str] = (),
+    seen_as: str = "",
 ) -> Plan:
     """Choose what ``requests`` name, or everything that fits ``host``, and hold it against both.
 
-    ``bytecode`` says whether what the bundle brings along of that counts. Reads the contents lists
-    of what is to be installed. Raises :class:`NoMatch`, and :class:`IntegrityError` for a bundle
-    that is damaged.
+    ``names`` are those of environments; each brings its build along. ``seen_as`` is the path that
+    the root will have, empty for its own. ``bytecode`` says whether what the bundle brings along
+    of that counts. Reads the contents lists of what is to be installed. Raises :class:`NoMatch`,
+    :class:`DoesNotFit` for a bundle of packages alone, and :class:`IntegrityError` for one that is
+    damaged.
     """
+    if bundle.manifest.environments and not bundle.manifest.builds:
+        raise DoesNotFit(
+            f"{bundle.path} has packages and no Python to install; 'kitbag export' writes them "
+            "into a directory for pip and uv"
+        )
     there = _installed(root) if upgrade else None
     lines = None if there is None else {key.minor_key for key in there}
-    chosen = select_builds(bundle.manifest.builds, requests, host, lines, foreign=foreign)
+    planned, points = _plan_environments(
+        bundle, root, names, requests, host, reinstall=reinstall, seen_as=seen_as
+    )
+    chosen = Selection((), ())
+    if requests or not names:
+        chosen = select_builds(bundle.manifest.builds, requests, host, lines, foreign=foreign)
+    chosen = _with_builds_of(planned, chosen, bundle)
     actions = tuple(
         action_for(root, build, requests, reinstall=reinstall, upgrade=bool(there))
         for build in chosen.builds
     )
-    points = [Point("target", text) for text in chosen.refusals]
+    points += [Point("target", text) for text in chosen.refusals]
     trees = []
     for build, action in zip(chosen.builds, actions):
         if action not in IDLE:
@@ -100,7 +118,7 @@ def plan_install(
                 points += check_needs(build)
         if action == "upgrade":
             points += check_additions(root, build)
-    found, place, demand = check_place(root, trees, bundle.size_of(INSTALLER), bin_dir)
+    found, place, demand = check_place(root, trees, bundle.size_of(INSTALLER), bin_dir, planned)
     plan = Plan(
         root,
         chosen.builds,
@@ -109,6 +127,7 @@ def plan_install(
         demand,
         in_order([*points, *found]),
         foreign=chosen.foreign,
+        environments=planned,
     )
     if prune:
         from kitbag_installer.upgrading import kept_for_additions, prunable
@@ -119,6 +138,47 @@ def plan_install(
             pruned=tuple(key for key in superfluous if key not in kept), kept=tuple(kept.values())
         )
     return plan
+
+
+def _plan_environments(
+    bundle: Bundle,
+    root: Root,
+    names: Sequence[str],
+    requests: Sequence[Request],
+    host: Host,
+    *,
+    reinstall: bool,
+    seen_as: str,
+) -> tuple[tuple[PlannedEnvironment, ...], list[Point]]:
+    """The environments, and what is in their way; nothing is imported where there are none."""
+    if not bundle.manifest.environments and not names:
+        return (), []
+    from kitbag_installer.environments.actions import (
+        PlannedEnvironment,
+        action_for,
+        check_places,
+    )
+    from kitbag_installer.environments.selection import select_environments
+
+    chosen = select_environments(bundle.manifest, names, requests, host, bundle.path)
+    planned = []
+    for each in chosen.environments:
+        wheels = bundle.manifest.wheels_of(each)
+        action = action_for(root, each, wheels, seen_as, reinstall=reinstall)
+        planned.append(PlannedEnvironment(each, wheels, action))
+    return tuple(planned), [*chosen.points, *check_places(root, planned)]
+
+
+def _with_builds_of(
+    planned: Sequence[PlannedEnvironment], chosen: Selection, bundle: Bundle
+) -> Selection:
+    """``chosen`` with the builds that environments belong to."""
+    keys = {each.environment.python for each in planned} - {build.key for build in chosen.builds}
+    if not keys:
+        return chosen
+    more = [build for build in bundle.manifest.builds if build.key in keys]
+    builds = sorted((*chosen.builds, *more), key=lambda build: build.key.order())
+    return chosen._replace(builds=tuple(builds))
 
 
 def _installed(root: Root) -> tuple[BuildKey, ...]:

@@ -1,0 +1,74 @@
+"""Through which path an environment finds its interpreter, and who would miss a build."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import IntegrityError
+from kitbag_bundles.implementations import implementation_of
+from kitbag_installer.environments.places import environment_path, installed_environments
+from kitbag_installer.environments.receipts import read_receipt
+from kitbag_installer.platforms import this_system
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from kitbag_bundles.keys import BuildKey
+    from kitbag_installer.roots import Root
+
+
+def base_of(root: Root, key: BuildKey) -> str:
+    """Where a new environment of the build ``key`` finds its interpreter.
+
+    The minor-version link where it leads to an interpreter, so that the environment follows a
+    later patch; otherwise the build itself.
+    """
+    adapter = implementation_of(key)
+    link = root.minor_link(key)
+    if (
+        adapter.has_minor_link
+        and this_system.link_text(link)
+        and os.path.exists(os.path.join(link, adapter.executable(key)))
+    ):
+        return link
+    return root.install_path(key)
+
+
+def bereft(root: Root, going: Collection[BuildKey]) -> dict[str, BuildKey]:
+    """The environments that would have no interpreter without the builds ``going``.
+
+    Each with the one of them that it was made with, or that its link leads to. Those whose receipt
+    can't be read count for none.
+    """
+    staying = [key for key in root.builds() if key not in going]
+    found = {}
+    for name in installed_environments(root):
+        try:
+            receipt = read_receipt(environment_path(root, name))
+        except IntegrityError:
+            continue
+        line = os.path.basename(receipt.base)
+        if line == receipt.python.minor_key != str(receipt.python):
+            if not any(key.minor_key == line for key in staying):
+                missing = [key for key in going if key.minor_key == line]
+                if missing:
+                    found[name] = max(missing, key=lambda key: key.version)
+        elif receipt.python in going:
+            found[name] = receipt.python
+    return found
+
+
+def bound_builds(root: Root) -> frozenset[str]:
+    """The paths of builds that environments find themselves, and not through a link.
+
+    Such an environment follows no other patch, so its build has to stay.
+    """
+    found = set()
+    for name in installed_environments(root):
+        try:
+            receipt = read_receipt(environment_path(root, name))
+        except IntegrityError:
+            continue
+        found.add(receipt.base)
+    return frozenset(found)

@@ -1,0 +1,48 @@
+"""Words on the command line: names of environments, and requests for builds.
+
+No name is also a request (:func:`kitbag_bundles.environments.is_environment_name`), so a word tells
+by itself which of both it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import NoMatch
+from kitbag_bundles.requests import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+
+def split_words(words: Iterable[str]) -> tuple[tuple[str, ...], tuple[Request, ...]]:
+    """Names, each once, and requests; raises :class:`UsageError` for what is neither."""
+    names: dict[str, None] = {}
+    requests = []
+    for word in words:
+        if _is_name(word):
+            names[word] = None
+        else:
+            requests.append(Request.parse(word))
+    return tuple(names), tuple(requests)
+
+
+def _is_name(word: str) -> bool:
+    if not word[:1].islower():
+        # Most requests are versions, which need no more than this look.
+        return False
+    from kitbag_bundles.environments import is_environment_name
+
+    return is_environment_name(word)
+
+
+def check_names(names: Iterable[str], known: Collection[str], where: str) -> None:
+    """Raise :class:`NoMatch` unless all ``names`` are among ``known``, which are in ``where``.
+
+    Where there is none at all, the word was meant as something else: :class:`UsageError`.
+    """
+    for name in names:
+        if name not in known:
+            if not known:
+                Request.parse(name)
+            raise NoMatch(f"{where} has no environment {name!r}; it has {', '.join(sorted(known))}")

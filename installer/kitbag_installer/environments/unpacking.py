@@ -1,0 +1,308 @@
+"""Unpacks one wheel into a tree that becomes an environment: checked, and with its own RECORD.
+
+Nothing is unpacked twice and nothing is read twice: a file is hashed while it is written, and the
+wheel while it is read. What is written before the wheel's digest is known lies in a scratch tree,
+which is thrown away if that is another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kitbag_bundles.errors import ArchiveError, DigestMismatch, file_system_error
+from kitbag_bundles.volumes import accused
+from kitbag_installer.environments.archives import WheelStream, digest_of, read_directory
+from kitbag_installer.environments.records import check_line, parse_record, render_record
+from kitbag_installer.environments.scripts import entry_points, entry_script, placed_script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kitbag_bundles.bundle import Bundle
+    from kitbag_bundles.environments import Wheel
+    from kitbag_bundles.reporting import Progress
+    from kitbag_installer.environments.archives import Member
+    from kitbag_installer.environments.layout import Layout
+
+INSTALLER = b"kitbag\n"
+_OWN = ("RECORD", "INSTALLER", "REQUESTED")
+"""What an install writes; in a wheel only the first is read, and none is unpacked."""
+_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
+_FORBIDDEN_ON_WINDOWS = re.compile(r'[\x00-\x1f\x7f\\<>:"|?*]')
+_LARGEST_TEXT = 1 << 26
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+class Unpacked(NamedTuple):
+    """What one wheel put into the tree, as plain values: they cross to another process."""
+
+    filename: str
+    files: list[tuple[str, int, int, str, bool]]
+    """Path in the environment, mode, size, SHA-256 in hex; and whether it is the file that is
+    there now, and not one that another wheel had put there."""
+    programs: list[str]
+    """File names of its programs."""
+    placed: list[str]
+    """Paths of the files in which the place of the environment stands."""
+
+
+def unpack_wheels(
+    bundle: Bundle,
+    wheels: Sequence[Wheel],
+    tree: str,
+    layout: Layout,
+    home: str,
+    progress: Progress,
+) -> list[Any]:
+    """Unpack ``wheels`` into ``tree``, which will be at ``home``; returns :class:`Unpacked` each.
+
+    Raises :class:`DigestMismatch`, :class:`ArchiveError` and :class:`FileSystemError`.
+    """
+    found = []
+    try:
+        with plain_modes():
+            for wheel in wheels:
+                python = os.path.join(home, layout.python)
+                with _accusing(bundle, wheel), bundle.open_wheel(wheel) as stream:
+                    try:
+                        unpacker = _Unpacker(wheel, tree, layout, python)
+                        found.append(tuple(unpacker.run(stream, progress)))
+                    except ArchiveError:
+                        if digest_of(stream) != wheel.sha256:
+                            raise _damaged(wheel) from None
+                        raise
+    except OSError as error:
+        raise file_system_error(error, tree) from None
+    return found
+
+
+class _Unpacker:
+    def __init__(self, wheel: Wheel, tree: str, layout: Layout, python: str) -> None:
+        self._wheel = wheel
+        self._tree = tree
+        self._layout = layout
+        self._python = python
+        self._folders: set[str] = {""}
+        self._files: list[tuple[str, int, int, str, bool]] = []
+        self._programs: list[str] = []
+        self._placed: list[str] = []
+
+    def run(self, stream: Any, progress: Progress) -> Unpacked:
+        wheel = self._wheel
+        members = read_directory(stream, wheel.size, wheel.filename)
+        info = self._find_info(members)
+        data = info[: -len(".dist-info")] + ".data/"
+        texts = {f"{info}/{name}": b"" for name in ("RECORD", "WHEEL", "entry_points.txt")}
+        seen: dict[str, tuple[int, bytes, str]] = {}
+        source = WheelStream(stream, wheel.size, wheel.filename, progress.advance)
+        for member in members:
+            path = member.path
+            if path in seen:
+                raise self._broken(f"has {path} twice")
+            self._check_path(path)
+            content = source.content(member)
+            if path in texts:
+                if member.size > _LARGEST_TEXT:
+                    raise self._broken(f"has a {path} of {member.size} bytes")
+                texts[path] = b"".join(content)
+                content = iter([texts[path]])
+            if path.startswith(data):
+                seen[path] = self._write_data(member, path[len(data) :], content)
+            elif path.startswith(f"{info}/") and path[len(info) + 1 :] in _OWN:
+                for _ in content:
+                    pass
+                seen[path] = (member.size, b"", "")
+            else:
+                mode = 0o755 if member.executable else 0o644
+                place = f"{self._layout.site}/{path}"
+                seen[path] = (*self._write(place, mode, content), place)
+        if source.finish() != wheel.sha256:
+            raise _damaged(wheel)
+        self._check_version(texts[f"{info}/WHEEL"])
+        self._check_record(texts[f"{info}/RECORD"], seen, info)
+        self._add_programs(texts[f"{info}/entry_points.txt"])
+        self._add_records(info)
+        return Unpacked(wheel.filename, self._files, self._programs, self._placed)
+
+    def _find_info(self, members: Sequence[Member]) -> str:
+        found = {
+            folder
+            for folder, slash, name in (member.path.partition("/") for member in members)
+            if name == "RECORD" and folder.endswith(".dist-info")
+        }
+        if len(found) != 1:
+            raise self._broken("has no .dist-info directory with a RECORD, or several")
+        (info,) = found
+        # What stands in the file's name is there in an escaped spelling.
+        project = info.partition("-")[0] if "-" in info else ""
+        if re.sub(r"[-_.]+", "-", project).lower() != self._wheel.name:
+            raise self._broken(f"has the metadata of another project, {info}")
+        return info
+
+    def _check_path(self, path: str) -> None:
+        forbidden = _FORBIDDEN_ON_WINDOWS if self._layout.windows else _FORBIDDEN
+        parts = path.split("/")
+        if "" in parts or "." in parts or ".." in parts or forbidden.search(path):
+            raise self._broken(f"has a member that leads out of the environment, {path!r}")
+
+    def _write_data(
+        self, member: Member, path: str, content: Iterator[Any]
+    ) -> tuple[int, bytes, str]:
+        """A file of ``.data``; returns its size and digest in the wheel, and where it went."""
+        scheme, _, rest = path.partition("/")
+        folder = self._layout.scheme(scheme, self._wheel.name)
+        if folder is None or not rest:
+            raise self._broken(f"has {path!r} in its .data, which is no scheme")
+        place = f"{folder}/{rest}" if folder else rest
+        if place.partition("/")[0].casefold() == ".kitbag":
+            raise self._broken(f"has {path!r}, where kitbag's own files are")
+        if scheme != "scripts":
+            mode = 0o755 if member.executable else 0o644
+            return (*self._write(place, mode, content), place)
+        data = b"".join(content)
+        script = placed_script(data, self._python, windows=self._layout.windows)
+        self._write(place, 0o755, iter([script]))
+        self._note_program(place, moved=script is not data)
+        return len(data), hashlib.sha256(data).digest(), place
+
+    def _write(self, place: str, mode: int, content: Iterator[Any]) -> tuple[int, bytes]:
+        """Write a file; returns its size and digest. One that is there already stays."""
+        digest = hashlib.sha256()
+        size = 0
+        folder = place.rpartition("/")[0]
+        if folder not in self._folders:
+            self._make_folder(folder)
+        try:
+            handle = os.open(f"{self._tree}/{place}", _FLAGS, mode)
+        except FileExistsError:
+            handle = -1
+        try:
+            for piece in content:
+                digest.update(piece)
+                size += len(piece)
+                if handle >= 0:
+                    written = os.write(handle, piece)
+                    while written < len(piece):
+                        written += os.write(handle, piece[written:])
+        finally:
+            if handle >= 0:
+                os.close(handle)
+        self._files.append((place, mode, size, digest.hexdigest(), handle >= 0))
+        return size, digest.digest()
+
+    def _make_folder(self, folder: str) -> None:
+        above = folder.rpartition("/")[0]
+        if above not in self._folders:
+            self._make_folder(above)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(f"{self._tree}/{folder}", 0o755)
+        self._folders.add(folder)
+
+    def _check_version(self, data: bytes) -> None:
+        """Only the first version of the format is known, whatever its minor number."""
+        found = re.search(rb"(?mi)^wheel-version:\s*(\d+)\.", data)
+        if not found or int(found.group(1)) != 1:
+            raise self._broken("is of a version of the wheel format that is not known, or none")
+
+    def _check_record(
+        self, data: bytes, seen: dict[str, tuple[int, bytes, str]], info: str
+    ) -> None:
+        """Every file has its line, and is what the line says."""
+        lines = parse_record(data, self._wheel.filename)
+        free = {f"{info}/{name}" for name in (*_SIGNATURES, *_OWN)}
+        for path, (size, digest, place) in seen.items():
+            line = lines.pop(path, None)
+            if path in free:
+                continue
+            if line is None or not line.algorithm:
+                raise self._broken(f"has no hash for {path} in its RECORD")
+            check_line(line, self._wheel.filename, size, digest, lambda at=place: self._read(at))
+        for path in lines.keys() - free:
+            raise self._broken(f"has no {path}, of which its RECORD speaks")
+
+    def _read(self, place: str) -> bytes:
+        with open(f"{self._tree}/{place}", "rb") as file:
+            return file.read()
+
+    def _add_programs(self, data: bytes) -> None:
+        layout = self._layout
+        for point in entry_points(data, self._wheel.filename):
+            name, script = entry_script(point, self._python, windows=layout.windows)
+            place = f"{layout.programs}/{name}"
+            self._write(place, 0o755, iter([script]))
+            self._note_program(place, moved=not layout.windows)
+
+    def _note_program(self, place: str, *, moved: bool) -> None:
+        self._programs.append(place.rpartition("/")[2])
+        if moved:
+            self._placed.append(place)
+
+    def _add_records(self, info: str) -> None:
+        """What an installer leaves: who it was, that this was asked for, and the list of files."""
+        site = self._layout.site
+        folder = f"{site}/{info}"
+        self._write(f"{folder}/INSTALLER", 0o644, iter([INSTALLER]))
+        self._write(f"{folder}/REQUESTED", 0o644, iter([b""]))
+        up = "../" * (site.count("/") + 1)
+        cut = len(site) + 1
+        lines = [
+            (path[cut:] if path.startswith(f"{site}/") else up + path, bytes.fromhex(digest), size)
+            for path, _, size, digest, _ in self._files
+        ]
+        text = render_record(lines, f"{info}/RECORD")
+        self._write(f"{folder}/RECORD", 0o644, iter([text]))
+
+    def _broken(self, what: str) -> ArchiveError:
+        return ArchiveError(
+            f"{self._wheel.filename}: {what}; the wheel is broken, pack another one"
+        )
+
+
+def _damaged(wheel: Wheel) -> DigestMismatch:
+    return DigestMismatch(
+        f"{wheel.filename}: its sha256 is not {wheel.sha256}; the bundle is damaged, copy it again"
+    )
+
+
+@contextlib.contextmanager
+def _accusing(bundle: Bundle, wheel: Wheel) -> Iterator[None]:
+    """Let an error about the wheel's bytes name the volumes that they are in."""
+    try:
+        yield
+    except DigestMismatch as error:
+        raise accused(error, bundle.accuse_wheel(wheel)) from None
+
+
+@contextlib.contextmanager
+def plain_modes() -> Iterator[None]:
+    """Let new files have the modes that they are made with, whatever the umask."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def batches(wheels: Sequence[Wheel], count: int) -> list[list[Wheel]]:
+    """``wheels`` in lists that take about as long to unpack, the longest first."""
+    weights = {wheel.filename: weight_of(wheel) for wheel in wheels}
+    fair = sum(weights.values()) // (count * 3) + 1 if count > 1 else sum(weights.values()) + 1
+    found: list[list[Wheel]] = []
+    load = fair
+    for wheel in sorted(wheels, key=lambda wheel: -weights[wheel.filename]):
+        if load + weights[wheel.filename] > fair:
+            found.append([])
+            load = 0
+        found[-1].append(wheel)
+        load += weights[wheel.filename]
+    return found
+
+
+def weight_of(wheel: Wheel) -> int:
+    """How long it takes: making a file costs as much as unpacking so many bytes."""
+    return wheel.unpacked_size + 20_000 * wheel.files

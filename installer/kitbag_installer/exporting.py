@@ -1,4 +1,4 @@
-"""Builds out of a bundle into a tree that uv takes for a mirror.
+"""What is in a bundle, into a tree that uv takes for a mirror, and that pip and uv install from.
 
 ::
 
@@ -6,91 +6,51 @@
     <export>/pypy/…  graalpy/…  pyodide/…                  the mirrors of the others
     <export>/download-metadata.json                        a list for uv, with publishers' addresses
     <export>/download-metadata-direct.json                 a list with whole addresses
+    <export>/wheels/…  simple/…                            packages, and an index of them
+    <export>/requirements-….txt  pylock.….toml             environments, for pip and for uv
     <export>/SHA256SUMS, README.txt
 
 A new tree is made beside its place and renamed. In one that is there already each file comes in one
-step, archives before the lists that name them, so a run that is cut short can be done again.
+step, archives and wheels before the texts that name them, so a run that is cut short can be done
+again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kitbag_bundles import sums
-from kitbag_bundles.container import CHUNK
-from kitbag_bundles.errors import (
-    BundleError,
-    DigestMismatch,
-    FileSystemError,
-    IntegrityError,
-    NoMatch,
-    UsageError,
-    file_system_error,
+from kitbag_bundles.errors import FileSystemError, NoMatch, UsageError, file_system_error
+from kitbag_installer.environments.wheelhouse import (
+    hashes_in,
+    label_of,
+    lock_text,
+    place_of_lock,
+    place_of_requirements,
+    place_of_wheel,
+    requirements_text,
 )
-from kitbag_bundles.names import check_member_names
-from kitbag_bundles.volumes import accused
-from kitbag_installer.mirrors import (
-    DIRECT_LIST,
-    LIST,
-    address_of,
-    cached_name,
-    can_unpack,
-    entry_of,
-    implementation_at,
-    place_in,
-    place_of,
+from kitbag_installer.exported import (
+    ExportedBuild,
+    ExportedEnvironment,
+    ExportedWheel,
+    ExportResult,
 )
-from kitbag_installer.placing import (
-    PARTIAL,
-    can_be_filled,
-    filled_folder,
-    has_bytes,
-    has_content,
-    locked_folder,
-    new_folder,
-    written,
-)
+from kitbag_installer.exportitems import action_for, archive_item, path_in, wheel_item, write_item
+from kitbag_installer.exporttree import check_places, place_for, read_inventory, write_texts
+from kitbag_installer.mirrors import cached_name, can_unpack, entry_of, place_in, place_of
+from kitbag_installer.placing import PARTIAL, has_bytes, has_content, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from kitbag_bundles.bundle import Bundle
+    from kitbag_bundles.environments import Environment
     from kitbag_bundles.manifest import Build
-    from kitbag_bundles.reporting import Progress, Reporter
+    from kitbag_bundles.reporting import Reporter
     from kitbag_bundles.requests import Request
-
-README = "README.txt"
-
-
-@dataclass(frozen=True)
-class ExportedBuild:
-    """One build of an export."""
-
-    build: Build
-    place: str
-    """Its archive, relative to the export."""
-    action: str
-    """``written``, ``replaced``, or ``present`` where the right file was there already."""
-
-    @property
-    def url(self) -> str:
-        """The publisher's address, which the list gives."""
-        return address_of(self.build.implementation, self.place)
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """What an export did."""
-
-    directory: str
-    builds: tuple[ExportedBuild, ...]
-    implementations: tuple[str, ...]
-    """All that the tree has archives of, earlier ones included."""
 
 
 def choose_builds(builds: Sequence[Build], requests: Sequence[Request]) -> tuple[Build, ...]:
@@ -109,9 +69,10 @@ def choose_builds(builds: Sequence[Build], requests: Sequence[Request]) -> tuple
     return tuple(by_key[key] for key in sorted(chosen, key=lambda key: key.order()))
 
 
-def export_builds(
+def export_bundle(
     bundle: Bundle,
     builds: Sequence[Build],
+    environments: Sequence[Environment],
     directory: str,
     *,
     base_url: str,
@@ -119,25 +80,23 @@ def export_builds(
     reporter: Reporter,
     uv_cache: str = "",
 ) -> ExportResult:
-    """Write ``builds`` to the tree at the absolute path ``directory``, or add them to it.
+    """Write ``builds`` and ``environments`` to the tree at the absolute path ``directory``.
 
-    ``base_url``, which ends in a slash, is where the direct list says that the tree is; empty for
-    where it is now. ``uv_cache`` is a folder that gets the archives under the names of uv's own
-    cache. Raises :class:`UsageError` for a place that is no export or has other files by the same
-    names (``force`` replaces those), :class:`DigestMismatch` for a damaged archive,
-    :class:`FileSystemError`. After an error nothing half written is left.
+    A tree that is there is added to. ``base_url``, which ends in a slash, is where the direct list
+    says that the tree is; empty for where it is now. ``uv_cache`` is a folder that gets the
+    archives under the names of uv's own cache. Raises :class:`UsageError` for a place that is no
+    export or has other files by the same names (``force`` replaces those),
+    :class:`DigestMismatch` for a damaged archive or wheel, :class:`FileSystemError`. After an
+    error nothing half written is left.
     """
-    places = {build.key: place_of(build) for build in builds}
-    _check_places(places.values())
-    base = base_url or _as_url(directory)
+    exporter = _Exporter(bundle, builds, environments, directory, reporter, force=force)
     with _clear_errors(directory):
-        exporter = _Exporter(bundle, directory, base, reporter, force=force)
-        with _place(directory) as folder:
-            done = exporter.fill(folder, builds)
+        with place_for(directory) as folder:
+            done = exporter.fill(folder, base_url or _as_url(directory))
         if uv_cache:
             os.makedirs(uv_cache, exist_ok=True)
             for each in done.builds:
-                _cache(os.path.join(directory, *each.place.split("/")), each, uv_cache)
+                _cache(path_in(directory, each.place), each, uv_cache)
     for each in done.builds:
         if not can_unpack(each.place):
             reporter.warn(f"uv cannot unpack archives like {each.place}; kitbag can")
@@ -146,167 +105,151 @@ def export_builds(
 
 class _Exporter:
     def __init__(
-        self, bundle: Bundle, directory: str, base: str, reporter: Reporter, *, force: bool
+        self,
+        bundle: Bundle,
+        builds: Sequence[Build],
+        environments: Sequence[Environment],
+        directory: str,
+        reporter: Reporter,
+        *,
+        force: bool,
     ) -> None:
+        """Find out what is to go where; raises :class:`BundleError` for what can't."""
         self._bundle = bundle
+        self._builds = builds
         self._directory = directory
-        self._base = base
         self._reporter = reporter
         self._force = force
+        self._texts = {each: _texts(bundle, each) for each in environments}
+        used = {name for each in environments for name in each.wheels}
+        self._wheels = [wheel for wheel in bundle.manifest.wheels if wheel.filename in used]
+        self._items = [
+            *(archive_item(bundle, build) for build in builds),
+            *(wheel_item(bundle, wheel) for wheel in self._wheels),
+        ]
+        places = [place for texts in self._texts.values() for place in texts]
+        check_places([*(item.place for item in self._items), *places])
 
-    def fill(self, folder: str, builds: Sequence[Build]) -> ExportResult:
-        """Bring ``builds`` and all that tells of them into ``folder``."""
-        digests, entries = self._read(folder)
-        actions = {build.key: self._action(folder, build, entries) for build in builds}
-        wanted = [build for build in builds if actions[build.key] != "present"]
-        size = sum(build.payload.size for build in wanted)
-        _check_space(folder, self._directory, size)
-        if wanted:
-            label = f"exporting to {self._directory}"
-            with self._reporter.progress(label, size) as progress:
-                for build in wanted:
-                    self._write_archive(folder, build, progress)
-        done = tuple(ExportedBuild(each, place_of(each), actions[each.key]) for each in builds)
-        for each in done:
-            name, entry = entry_of(each.build, each.place)
-            entries[name] = entry
-            digests[each.place] = each.build.payload.sha256
-        self._write_texts(folder, digests, entries)
-        found = {implementation_at(place) for place in digests if "/" in place}
-        return ExportResult(self._directory, done, tuple(sorted(found)))
+    def fill(self, folder: str, base: str) -> ExportResult:
+        """Bring everything, and all that tells of it, into ``folder``."""
+        inventory = read_inventory(folder, self._directory, force=self._force)
+        for build in self._builds:
+            self._check_entry(build, inventory.entries)
+        changes = {each: self._change(folder, texts) for each, texts in self._texts.items()}
+        actions = {
+            item.place: action_for(folder, self._directory, item, force=self._force)
+            for item in self._items
+        }
+        self._write_items(folder, actions)
+        for texts in self._texts.values():
+            for place, data in texts.items():
+                inventory.digests[place] = _sha256(data)
+                _write(path_in(folder, place), data)
+        for build in self._builds:
+            name, entry = entry_of(build, place_of(build))
+            inventory.entries[name] = entry
+        inventory.digests.update({item.place: item.sha256 for item in self._items})
+        write_texts(folder, inventory, base)
+        return ExportResult(
+            self._directory,
+            tuple(
+                ExportedBuild(each, place_of(each), actions[place_of(each)])
+                for each in self._builds
+            ),
+            tuple(
+                ExportedWheel(each, place_of_wheel(each), actions[place_of_wheel(each)])
+                for each in self._wheels
+            ),
+            tuple(
+                ExportedEnvironment(each, requirements, lock, changes[each])
+                for each, (requirements, lock) in self._texts.items()
+            ),
+            inventory.implementations,
+            inventory.has_lists,
+            inventory.has_wheels,
+        )
 
-    def _read(self, folder: str) -> tuple[dict[str, str], dict[str, Any]]:
-        """Digests and list of an earlier export; empty where there is none."""
-        if not os.path.lexists(os.path.join(folder, LIST)):
-            return {}, {}
-        try:
-            with open(os.path.join(folder, sums.MEMBER), "rb") as file:
-                digests = sums.parse(file.read())
-            with open(os.path.join(folder, LIST), encoding="utf-8") as text:
-                entries = json.load(text)
-            if not isinstance(entries, dict):
-                raise ValueError(LIST)
-        except (FileNotFoundError, ValueError, IntegrityError):
-            if self._force:
-                return {}, {}
-            raise IntegrityError(
-                f"{self._directory}: {LIST} or {sums.MEMBER} is damaged; --force makes them anew, "
-                "for the builds that are exported now"
-            ) from None
-        texts = (LIST, DIRECT_LIST, README)
-        return {name: each for name, each in digests.items() if name not in texts}, entries
-
-    def _action(self, folder: str, build: Build, entries: dict[str, Any]) -> str:
-        """What is to be done for a build; refuses to replace what is not the same."""
+    def _check_entry(self, build: Build, entries: dict[str, Any]) -> None:
+        """Refuse to put another archive of a build into a list."""
         place = place_of(build)
         name, entry = entry_of(build, place)
         earlier = entries.get(name)
-        if earlier is not None and earlier != entry and not self._force:
-            # An entry that says less of the same archive is no other build.
-            same = isinstance(earlier, dict) and earlier.get("sha256") == entry["sha256"]
-            if not same or place_in(earlier) != place:
-                raise UsageError(
-                    f"{self._directory} has another archive of {build.key}, {place_in(earlier)}; "
-                    "--force puts this one into its list, or export to another directory"
-                )
-        path = os.path.join(folder, *place.split("/"))
-        if not os.path.lexists(path):
+        if earlier is None or earlier == entry or self._force:
+            return
+        # An entry that says less of the same archive is no other build.
+        same = isinstance(earlier, dict) and earlier.get("sha256") == entry["sha256"]
+        if not same or place_in(earlier) != place:
+            raise UsageError(
+                f"{self._directory} has another archive of {build.key}, {place_in(earlier)}; "
+                "--force puts this one into its list, or export to another directory"
+            )
+
+    def _change(self, folder: str, texts: dict[str, bytes]) -> str:
+        """What is to be done for an environment; refuses to replace one of other wheels."""
+        paths = {path_in(folder, place): data for place, data in texts.items()}
+        if not any(os.path.lexists(path) for path in paths):
             return "written"
-        if has_content(path, build.payload.size, build.payload.sha256):
+        if all(has_bytes(path, data) for path, data in paths.items()):
             return "present"
         if not self._force:
-            raise UsageError(
-                f"{os.path.join(self._directory, *place.split('/'))} is there and is not the "
-                f"archive of {build.key} that the bundle has; --force replaces it"
-            )
+            for place, data in texts.items():
+                path = path_in(folder, place)
+                if os.path.lexists(path) and not _same_wheels(path, data):
+                    raise UsageError(
+                        f"{path_in(self._directory, place)} is there and names other wheels than "
+                        "the bundle; --force replaces it, or export to another directory"
+                    )
         return "replaced"
 
-    def _write_archive(self, folder: str, build: Build, progress: Progress) -> None:
-        import hashlib
-
-        path = os.path.join(folder, *place_of(build).split("/"))
-        digest = hashlib.sha256()
-        view = memoryview(bytearray(min(CHUNK, build.payload.size + 1)))
-        with written(path) as file, self._bundle.open_payload(build) as stream:
-            while True:
-                count = stream.readinto(view)
-                if not count:
-                    break
-                digest.update(view[:count])
-                file.write(view[:count])
-                progress.advance(count)
-            if digest.hexdigest() != build.payload.sha256:
-                damaged = DigestMismatch(
-                    f"{self._bundle.path}: {build.payload.member} does not have its SHA-256; "
-                    "the bundle is damaged, copy it again"
-                )
-                raise accused(damaged, self._bundle.accuse_payload(build))
-
-    def _write_texts(self, folder: str, digests: dict[str, str], entries: dict[str, Any]) -> None:
-        from hashlib import sha256
-        from urllib.parse import quote
-
-        direct = {
-            name: {**entry, "url": self._base + quote(place_in(entry), safe="/")}
-            for name, entry in entries.items()
-            if place_in(entry) in digests
-        }
-        found = {implementation_at(place) for place in digests}
-        texts = {
-            LIST: _as_json(entries),
-            DIRECT_LIST: _as_json(direct),
-            README: _readme(found).encode("ascii"),
-        }
-        listed = {name: sha256(data).hexdigest() for name, data in texts.items()}
-        # The sums first: without them a list is not believed, and without a list they do no harm.
-        texts = {sums.MEMBER: sums.render({**digests, **listed}), **texts}
-        for name, data in texts.items():
-            path = os.path.join(folder, name)
-            if not has_bytes(path, data):
-                with written(path) as file:
-                    file.write(data)
+    def _write_items(self, folder: str, actions: dict[str, str]) -> None:
+        wanted = [item for item in self._items if actions[item.place] != "present"]
+        size = sum(item.size for item in wanted)
+        free = shutil.disk_usage(folder).free
+        if free < size:
+            raise FileSystemError(
+                f"cannot export to {self._directory}: it needs {size} bytes and there are {free} "
+                "left"
+            )
+        if wanted:
+            label = f"exporting to {self._directory}"
+            with self._reporter.progress(label, size) as progress:
+                for item in wanted:
+                    write_item(folder, self._bundle, item, progress)
 
 
-def _as_json(table: dict[str, Any]) -> bytes:
-    return (json.dumps(table, indent=1, sort_keys=True) + "\n").encode("ascii")
+def _texts(bundle: Bundle, environment: Environment) -> dict[str, bytes]:
+    """Requirements and lock of an environment, by place."""
+    wheels = bundle.manifest.wheels_of(environment)
+    label = label_of(environment, bundle.manifest.environments)
+    return {
+        place_of_requirements(label): requirements_text(environment, wheels),
+        place_of_lock(label): lock_text(environment, wheels),
+    }
+
+
+def _same_wheels(path: str, data: bytes) -> bool:
+    if not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return hashes_in(file.read()) == hashes_in(data)
+
+
+def _write(path: str, data: bytes) -> None:
+    if not has_bytes(path, data):
+        with written(path) as file:
+            file.write(data)
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def _as_url(directory: str) -> str:
     from pathlib import Path
 
     return Path(directory).as_uri().rstrip("/") + "/"
-
-
-def _check_places(places: Sequence[str] | Any) -> None:
-    try:
-        check_member_names([*places, LIST, DIRECT_LIST, README, sums.MEMBER])
-    except BundleError as error:
-        raise BundleError(f"the builds cannot be exported together: {error}") from None
-
-
-def _place(directory: str) -> contextlib.AbstractContextManager[Any]:
-    """Where to write, and what becomes of it; raises :class:`UsageError` for what is no export."""
-    if not os.path.lexists(directory):
-        parent = os.path.dirname(directory)
-        if not os.path.isdir(parent):
-            raise UsageError(f"cannot export to {directory}: there is no directory {parent}")
-        return new_folder(directory)
-    if not os.path.isdir(directory):
-        raise UsageError(f"cannot export to {directory}: it is not a directory")
-    if can_be_filled(directory):
-        return filled_folder(directory)
-    if not os.path.lexists(os.path.join(directory, LIST)):
-        raise UsageError(
-            f"cannot export to {directory}: it is neither empty nor an earlier export; "
-            "name another directory"
-        )
-    return _added_to(directory)
-
-
-@contextlib.contextmanager
-def _added_to(directory: str) -> Iterator[str]:
-    with locked_folder(directory):
-        yield directory
 
 
 def _cache(path: str, exported: ExportedBuild, folder: str) -> None:
@@ -330,23 +273,9 @@ def _cache(path: str, exported: ExportedBuild, folder: str) -> None:
         raise
 
 
-def _check_space(folder: str, directory: str, size: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise FileSystemError(
-            f"cannot export to {directory}: it needs {size} bytes and there are {free} left"
-        )
-
-
 @contextlib.contextmanager
 def _clear_errors(directory: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise file_system_error(error, directory) from None
-
-
-def _readme(implementations: set[str]) -> str:
-    from kitbag_installer.readme import mirror_readme
-
-    return mirror_readme(implementations)

@@ -76,7 +76,11 @@ PUBLISHERS: Mapping[str, Publisher] = {
         "UV_PYODIDE_INSTALL_MIRROR",
     ),
 }
-_FOLDERS = frozenset(each.folder.rstrip("/") for each in PUBLISHERS.values() if each.folder)
+# Packages have folders in an export too: kitbag_installer.environments.
+_TAKEN = ("wheels", "simple")
+_FOLDERS = frozenset(
+    (*_TAKEN, *(each.folder.rstrip("/") for each in PUBLISHERS.values() if each.folder))
+)
 
 
 def place_of(build: Build) -> str:
@@ -191,5 +195,5 @@ def _is_safe(rest: str) -> bool:
         check_member_name(rest)
     except BundleError:
         return False
-    # A release by such a name would get into the mirror of another publisher.
+    # A release by such a name would get into the mirror of another publisher, or among packages.
     return rest.partition("/")[0].lower() not in _FOLDERS and rest.count("/") <= 1

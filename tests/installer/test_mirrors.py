@@ -36,6 +36,9 @@ def make_build(key="cpython-3.13.5-linux-x86_64-gnu", name=NAME, url="", release
          f"20260101/{NAME}"),
         (make_build(), f"20260101/{NAME}"),
         (make_build(url="https://elsewhere.example/x.tar.gz"), f"20260101/{NAME}"),
+        # Folders that packages have.
+        (make_build(release="wheels"), f"kitbag/{NAME}"),
+        (make_build(url=f"{PBS}simple/{NAME}"), f"20260101/{NAME}"),
         (make_build(name="cpython-3.13.5+rerooted-x.tar.gz", release=""),
          "kitbag/cpython-3.13.5+rerooted-x.tar.gz"),
         (make_build("cpython-3.9.7-linux-x86_64-gnu", "cpython-3.9.7-x-20211017T1616.tar.zst",

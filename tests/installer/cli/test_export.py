@@ -256,12 +256,12 @@ def test_two_at_a_time_are_told_apart(capfd, bundle, tmp_path):
 def test_a_stop_in_the_middle_leaves_nothing(tmp_path):
     bundle = tiny_bundle(tmp_path / "x.kitbag", "3.13.5")
     program = (
-        "import os, sys; from kitbag_installer import exporting\n"
-        "real = exporting.written\n"
+        "import os, sys; from kitbag_installer import exportitems\n"
+        "real = exportitems.written\n"
         "def slow(path):\n"
         "    os.kill(os.getpid(), 2)\n"
         "    return real(path)\n"
-        "exporting.written = slow\n"
+        "exportitems.written = slow\n"
         "from kitbag_installer.cli import main; sys.exit(main())"
     )
     done = subprocess.run(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from kitbag_installer.mirrors import DIRECT_LIST, LIST, PUBLISHERS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
-_TEXT = """\
+_PYTHON = """\
 Archives of Python, laid out so that uv can use them with no other network.
-Made by "kitbag export".
+Made by "kitbag export".{also}
 
   {folders}
   {list}
@@ -53,13 +53,88 @@ With kitbag
   kitbag pack 3.13 -o tools.kitbag --catalog {list}{mirrors}
 """
 
+_ALONE = """\
+Packages for Python, laid out so that pip and uv can use them with no other
+network. Made by "kitbag export".
 
-def mirror_readme(implementations: Collection[str]) -> str:
-    """The text for a tree with archives of these implementations."""
+  SHA256SUMS
+      check every file: sha256sum -c SHA256SUMS
+
+"""
+
+_PACKAGES = """\
+Packages
+--------
+  wheels/
+      each package as a wheel
+  requirements-<environment>-<target>.txt
+      what belongs together, with hashes, for pip
+  pylock.<environment>-<target>.toml
+      the same as a lock, for uv
+  simple/
+      an index of the wheels, for a web server
+
+Here are:
+{labels}
+
+Go into this folder, and then, for one that is for your machine:
+
+  pip install --no-index --find-links wheels --require-hashes \\
+    -r {requirements}
+
+  uv pip sync --offline {lock}
+
+Both install into the virtual environment that is active. uv clears it of all
+else; "uv pip install -r" does not.
+
+When a web server serves this folder, on the other machines:
+
+  pip install -i http://SERVER:8000/simple/ --require-hashes \\
+    -r {requirements}
+
+  uv pip install --default-index http://SERVER:8000/simple/ \\
+    --require-hashes -r {requirements}
+
+pip wants --trusted-host SERVER too, unless that is https.
+"""
+
+
+def export_readme(
+    implementations: Collection[str], labels: Sequence[str] = (), *, lists: bool = True
+) -> str:
+    """The text for a tree with archives of these implementations, and these environments.
+
+    ``labels`` are those of :mod:`kitbag_installer.environments.wheelhouse`; ``lists`` says whether
+    there are lists for uv.
+    """
+    parts = []
+    if lists:
+        parts.append(
+            _python(implementations, " Packages are here too, see below." if labels else "")
+        )
+    if labels:
+        parts.append(_packages(labels, "" if lists else _ALONE))
+    return "\n".join(parts)
+
+
+def _packages(labels: Sequence[str], start: str) -> str:
+    from kitbag_installer.environments.wheelhouse import place_of_lock, place_of_requirements
+
+    return start + _PACKAGES.format(
+        labels="\n".join(
+            f"  {place_of_requirements(each)}\n  {place_of_lock(each)}" for each in labels
+        ),
+        requirements=place_of_requirements(labels[0]),
+        lock=place_of_lock(labels[0]),
+    )
+
+
+def _python(implementations: Collection[str], also: str) -> str:
     found = [(name, each) for name, each in PUBLISHERS.items() if name in implementations]
     folders = [each.folder or "<release>/" for _, each in found]
     join = " \\\n    "
-    return _TEXT.format(
+    return _PYTHON.format(
+        also=also,
         folders="\n  ".join(folders) or "(no archives)",
         list=LIST,
         direct=DIRECT_LIST,

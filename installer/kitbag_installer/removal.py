@@ -13,10 +13,16 @@ import os
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
+from kitbag_bundles import environments as _names
+from kitbag_bundles import requests as _requests
 from kitbag_bundles.errors import IntegrityError, KitbagError, NoMatch, file_system_error
 from kitbag_bundles.keys import BuildKey
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer import commit, footprint, launcher, links, receipts
+from kitbag_installer.environments import commit as environments
+from kitbag_installer.environments.bases import bereft
+from kitbag_installer.environments.naming import check_names
+from kitbag_installer.environments.subjects import present_environments
 from kitbag_installer.hosts import this_host
 from kitbag_installer.inventory import maker_of
 from kitbag_installer.locks import locked
@@ -29,30 +35,39 @@ if TYPE_CHECKING:
     from kitbag_bundles.requests import Request
     from kitbag_installer.roots import Root
 
-_NEEDED_LATER = (json, shutil, codecs.lookup("ascii"))
+_NEEDED_LATER = (json, shutil, codecs.lookup("ascii"), _names, _requests)
 
 
 class Uninstalled(NamedTuple):
-    """What went: builds, names in bin directories; and other tools' builds, which stay."""
+    """What went: builds, names in bin directories, environments; and other tools' builds, which
+    stay."""
 
     keys: tuple[BuildKey, ...]
     links: tuple[str, ...]
     left: tuple[BuildKey, ...]
+    environments: tuple[str, ...] = ()
 
 
 def uninstall_builds(
-    root: Root, requests: Sequence[Request], reporter: Reporter, bin_dirs: Sequence[str] = ()
+    root: Root,
+    requests: Sequence[Request],
+    reporter: Reporter,
+    bin_dirs: Sequence[str] = (),
+    names: Sequence[str] = (),
 ) -> Uninstalled:
-    """Remove the builds that ``requests`` name, or without one all that kitbag installed.
+    """Remove the builds that ``requests`` name and the environments ``names``.
 
-    A build of another tool goes only if its full key is given. With the last build of kitbag's goes
-    kitbag itself, and everything that it made around its builds. ``bin_dirs`` are looked through
-    for links to what is gone, besides those where kitbag made links. Raises :class:`NoMatch`,
+    Without any of both all goes that kitbag installed. A build of another tool goes only if its
+    full key is given, and one that an environment needs only together with that. With the last
+    build of kitbag's goes kitbag itself, and everything that it made around its builds.
+    ``bin_dirs`` are looked through for links to what is gone, besides those where kitbag made
+    links. Raises :class:`NoMatch`, :class:`KitbagError` for builds that are needed,
     :class:`LockTimeout`, :class:`FileSystemError`.
     """
     try:
         if not os.path.isdir(root.path):
             footprint.remove_leftovers(root)
+            check_names(names, (), root.path)
             return Uninstalled(matching_keys((), requests), (), ())
         root.prepare()
         with locked(root, reporter), commit.swept(root):
@@ -60,8 +75,11 @@ def uninstall_builds(
             # tidied up even if the request names nothing any more.
             removed = _tidy(root, bin_dirs)
             try:
-                keys = _chosen(root, requests, reporter)
-                trash = [commit.retire(root, key) for key in keys]
+                keys = () if names and not requests else _chosen(root, requests, reporter)
+                gone = _environments(root, requests, names)
+                _check_needed(root, keys, gone)
+                trash = [tree for name in gone for tree in environments.retire(root, name)]
+                trash += [commit.retire(root, key) for key in keys]
                 removed += _tidy(root, bin_dirs)
                 for tree in trash:
                     commit.remove_tree(tree)
@@ -70,14 +88,34 @@ def uninstall_builds(
                 leave_after_last(root)
     except OSError as error:
         raise file_system_error(error, root.path) from None
-    return Uninstalled(keys, removed, left)
+    return Uninstalled(keys, removed, left, gone)
+
+
+def _environments(root: Root, requests: Sequence[Request], names: Sequence[str]) -> tuple[str, ...]:
+    """The environments to remove; raises :class:`NoMatch`."""
+    known = present_environments(root)
+    check_names(names, known, root.path)
+    return tuple(sorted(names)) if names or requests else known
+
+
+def _check_needed(root: Root, keys: Sequence[BuildKey], gone: Sequence[str]) -> None:
+    """Raise :class:`KitbagError` if what stays would have no interpreter without ``keys``."""
+    needed = {name: key for name, key in bereft(root, keys).items() if name not in gone}
+    if needed:
+        name, key = min(needed.items())
+        more = f", and {len(needed) - 1} more" if len(needed) > 1 else ""
+        raise KitbagError(
+            f"{key} is needed by the environment {name}{more}; uninstall that too: "
+            f"kitbag uninstall {' '.join(sorted(needed))} {key}"
+        )
 
 
 def leave_after_last(root: Root) -> None:
     """Take away kitbag itself and what it made in and around the root, if no build of its is there.
 
-    Under the root's lock. Raises :class:`OSError`.
+    Nor an environment. Under the root's lock. Raises :class:`OSError`.
     """
+    environments.remove_folders(root)
     if footprint.has_own_builds(root):
         return
     for bin_dir in links.remembered_bin_dirs(root):

@@ -22,6 +22,7 @@ from kitbag_bundles.errors import (
     file_system_error,
 )
 from kitbag_installer import commit, links, pins, reports
+from kitbag_installer.environments.bases import bound_builds
 from kitbag_installer.locks import locked
 from kitbag_installer.platforms import this_system
 from kitbag_installer.receipts import has_receipt
@@ -163,11 +164,13 @@ def held_back(root: Root, keys: Iterable[BuildKey]) -> dict[BuildKey, BuildKey]:
 def prunable(root: Root, wanted: Mapping[BuildKey, str]) -> tuple[BuildKey, ...]:
     """The older patches that ``wanted`` builds, with their releases, make superfluous.
 
-    Only what kitbag installed, of lines whose newest patch is among ``wanted`` and in use.
+    Only what kitbag installed, of lines whose newest patch is among ``wanted`` and in use; and not
+    what an environment needs that can't follow.
     """
     try:
         installed = sorted(root.builds(), key=lambda key: key.order())
         targets = links.minor_links(root, wanted)
+        bound = bound_builds(root)
     except FileSystemError:
         return ()
     newest = {key.minor_key: key for key in wanted}
@@ -183,6 +186,7 @@ def prunable(root: Root, wanted: Mapping[BuildKey, str]) -> tuple[BuildKey, ...]
         and key.version < best.version
         and targets.get(root.minor_link(best)) in (None, root.install_path(best))
         and has_receipt(root.install_path(key))
+        and root.install_path(key) not in bound
     )
 
 

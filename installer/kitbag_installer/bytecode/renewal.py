@@ -37,7 +37,7 @@ def renew(
         if source not in wanted:
             continue
         full = os.path.join(tree, path)
-        by_mode.setdefault(_mode(full), []).append(source)
+        by_mode.setdefault(mode_of(full), []).append(source)
         # Made within a second of the old one and as long, it would look valid.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(full)
@@ -51,7 +51,7 @@ def renew(
     return kept
 
 
-def _mode(path: str) -> str:
+def mode_of(path: str) -> str:
     """In which mode a compiled file is to be made again; the usual one if it can't be told."""
     try:
         with open(path, "rb") as file:

@@ -23,14 +23,15 @@ VERBS: dict[str, tuple[str, str]] = {
         "kitbag_installer.cli.verify",
         "check every byte of a bundle or of what is installed",
     ),
-    "installed": ("kitbag_installer.cli.installed", "list the installed builds"),
-    "uninstall": ("kitbag_installer.cli.uninstall", "remove installed builds"),
-    "rollback": ("kitbag_installer.cli.rollback", "go back to an older patch release"),
-    "repair": ("kitbag_installer.cli.repair", "mend damaged builds from a bundle"),
-    "relocate": ("kitbag_installer.cli.relocate", "mend installed builds after a move"),
-    "compile": ("kitbag_installer.cli.compile", "compile installed builds to bytecode"),
-    "doctor": ("kitbag_installer.cli.doctor", "check in depth whether installed builds work"),
-    "export": ("kitbag_installer.cli.export", "write a mirror that uv can use"),
+    "run": ("kitbag_installer.cli.run", "run a program of an installed environment"),
+    "installed": ("kitbag_installer.cli.installed", "list what is installed"),
+    "uninstall": ("kitbag_installer.cli.uninstall", "remove what is installed"),
+    "rollback": ("kitbag_installer.cli.rollback", "go back to what was there before"),
+    "repair": ("kitbag_installer.cli.repair", "mend what is damaged from a bundle"),
+    "relocate": ("kitbag_installer.cli.relocate", "mend what is installed after a move"),
+    "compile": ("kitbag_installer.cli.compile", "compile what is installed to bytecode"),
+    "doctor": ("kitbag_installer.cli.doctor", "check in depth whether it all works"),
+    "export": ("kitbag_installer.cli.export", "write a mirror that uv and pip can use"),
 }
 _HELP = ("-h", "--help", "help")
 _BUNDLE_VERBS = ("install", "show", "verify", "repair", "export")

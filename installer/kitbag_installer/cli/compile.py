@@ -1,4 +1,4 @@
-"""Compile the standard library and site-packages of installed builds to bytecode.
+"""Compile installed builds, standard library and site-packages, and environments to bytecode.
 
 Only what is stale is compiled, by the interpreters it is for; a second run has nothing to do. How
 an interpreter finds out that a compiled file is stale says PYC_INVALIDATION_MODE: timestamp (the
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 examples:
-  kitbag compile                               every build in the root
+  kitbag compile                               everything in the root
+  kitbag compile app
   kitbag compile 3.13 --root /opt/py
   PYC_INVALIDATION_MODE=unchecked-hash kitbag compile
 """
@@ -34,7 +35,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    add_requests(parser, "all")
+    add_requests(parser, "all", environments=True)
     add_root(parser)
     parser.add_argument(
         "--jobs",
@@ -47,29 +48,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, reporter: Reporter) -> int:
     """Do it; returns the exit status."""
     from kitbag_bundles.errors import KitbagError
-    from kitbag_bundles.requests import parse_requests
     from kitbag_installer.bytecode.inplace import compile_builds
     from kitbag_installer.cli.lines import bytecode_note, show_failures
     from kitbag_installer.cli.terminal import show_error, write_json, write_line
+    from kitbag_installer.environments.inplace import compile_environments
+    from kitbag_installer.environments.subjects import Subjects
     from kitbag_installer.hosts import this_host
 
     root = chosen_root(options)
     bytecode = chosen_bytecode(compile=True)
-    requests = parse_requests(options.requests)
+    subjects = Subjects.of(options.requests)
+    names = subjects.environments(root)
     jobs = chosen_jobs(options)
-    done = compile_builds(root, requests, this_host(), bytecode, jobs, reporter)
+    builds = []
+    if subjects.means_builds:
+        builds = compile_builds(root, subjects.requests, this_host(), bytecode, jobs, reporter)
+    environments = compile_environments(root, names, this_host(), bytecode, jobs, reporter)
     if options.json:
         from kitbag_installer.reports import compile_report
 
-        write_json(compile_report(root, done))
-    elif not done:
+        write_json(compile_report(root, builds, environments))
+    elif not builds and not environments:
         write_line(f"nothing to compile in {root.path}")
     status = 0
-    for each in done:
-        if isinstance(each.result, KitbagError):
-            status = max(status, show_error(each.result, as_json=False))
+    outcomes = [(str(build.key), build.path, build.result) for build in builds]
+    outcomes += [(each.name, each.path, each.result) for each in environments]
+    for title, path, result in outcomes:
+        if isinstance(result, KitbagError):
+            status = max(status, show_error(result, as_json=False))
             continue
         if not options.json:
-            write_line(f"{each.key}: {bytecode_note(each.result)}")
-        status = max(status, show_failures(each.path, each.result))
+            write_line(f"{title}: {bytecode_note(result)}")
+        status = max(status, show_failures(path, result))
     return status

@@ -1,4 +1,4 @@
-"""Check in depth whether installed builds work, and tell what cures what does not.
+"""Check in depth whether what is installed works, and tell what cures what does not.
 
 Each interpreter is started and tries everything that tends to break: TLS and its certificates,
 databases, compression, the terminal, environments with pip, building a C extension. Paths, links,
@@ -34,6 +34,7 @@ EPILOG = """\
 examples:
   kitbag doctor
   kitbag doctor 3.13 --root /opt/py
+  kitbag doctor app
   kitbag doctor --all-checks
   kitbag doctor --json
 """
@@ -42,7 +43,7 @@ _COLORS = {"fault": "red", "advice": "yellow", "ok": "green"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    add_requests(parser, "all")
+    add_requests(parser, "all", environments=True)
     add_root(parser)
     parser.add_argument(
         "--all-checks", action="store_true", help="tell also what was checked and is right"
@@ -63,20 +64,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, reporter: Reporter) -> int:
     """Do it; returns the exit status."""
-    from kitbag_bundles.requests import parse_requests
     from kitbag_installer.cli.terminal import write_json, write_line
     from kitbag_installer.doctor.examination import LIMIT, DoctorOptions, examine
+    from kitbag_installer.environments.subjects import Subjects
     from kitbag_installer.hosts import this_host
 
     root = chosen_root(options)
     limit = _seconds(options.time_limit) if options.time_limit is not None else LIMIT
+    subjects = Subjects.of(options.requests)
+    names = subjects.environments(root)
     diagnosis = examine(
         root,
-        parse_requests(options.requests),
+        subjects.requests,
         this_host(),
         os.environ,
         DoctorOptions(jobs=chosen_jobs(options), limit=limit),
         reporter,
+        names,
+        builds=subjects.means_builds,
     )
     if options.json:
         write_json(_table(diagnosis))
@@ -113,6 +118,14 @@ def _table(diagnosis: Diagnosis) -> dict[str, Any]:
             }
             for build in diagnosis.builds
         ],
+        "environments": [
+            {
+                "name": each.name,
+                "path": each.path,
+                "findings": [finding._asdict() for finding in each.findings],
+            }
+            for each in diagnosis.environments
+        ],
     }
 
 
@@ -121,17 +134,25 @@ def _count(diagnosis: Diagnosis, severity: str) -> int:
 
 
 def _lines(diagnosis: Diagnosis, *, everything: bool) -> list[str]:
+    from kitbag_installer.cli.lines import counted
+
     nothing = f"nothing is installed in {diagnosis.root}"
     if not diagnosis.findings:
         return [nothing]
     lines = _group(diagnosis.root, diagnosis.findings, everything)
-    if not diagnosis.builds:
+    if not diagnosis.builds and not diagnosis.environments:
         return [*lines, nothing]
     for build in diagnosis.builds:
         lines += _group(str(build.key), build.findings, everything)
+    for each in diagnosis.environments:
+        lines += _group(each.name, each.findings, everything)
     faults, advice = _count(diagnosis, "fault"), _count(diagnosis, "advice")
-    number = len(diagnosis.builds)
-    summary = f"{number} build{'s' if number > 1 else ''}: {_counted(faults, 'fault')}"
+    parts = [
+        counted(len(diagnosis.builds), "build"),
+        counted(len(diagnosis.environments), "environment"),
+    ]
+    what = " and ".join(part for part in parts if part)
+    summary = f"{what}: {_counted(faults, 'fault')}"
     if advice:
         summary += f", {_counted(advice, 'point')} of advice"
     lines.append(summary)

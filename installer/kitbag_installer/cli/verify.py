@@ -2,8 +2,8 @@
 
 With a bundle: its structure, its own digest, every member against SHA256SUMS, every list; of a
 damaged one, which members, records and bytes are damaged. With --root, or with nothing at all:
-every file of every installed build against its receipt. Exit status 3 if anything is not what it
-should be. What is damaged is mended with kitbag repair.
+every file of every installed build and environment against its receipt. Exit status 3 if anything
+is not what it should be. What is damaged is mended with kitbag repair.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kitbag_bundles.damage import Damage
     from kitbag_bundles.errors import IntegrityError
     from kitbag_bundles.reporting import Reporter
+    from kitbag_installer.environments.verification import VerifiedEnvironment
     from kitbag_installer.verification import Verified
 
 EPILOG = """\
@@ -27,6 +28,7 @@ examples:
   kitbag verify tools.kitbag
   kitbag verify --root /opt/py
   kitbag verify --root /opt/py 3.13 --json
+  kitbag verify --root /opt/py app
 """
 _SHOWN = 20
 
@@ -37,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "subjects",
         nargs="*",
         metavar="BUNDLE | REQUEST",
-        help=f"a bundle; or with --root {REQUEST_HELP}",
+        help=f"a bundle; or with --root {REQUEST_HELP}, or names of environments",
     )
     add_root(parser)
     parser.add_argument("--report", metavar="FILE", help="write what was checked to FILE, as JSON")
@@ -46,23 +48,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, reporter: Reporter) -> int:
     """Do it; returns the exit status."""
-    if options.root is not None or not options.subjects:
+    if options.root is not None or not options.subjects or _are_environments(options):
         return _verify_root(options, reporter)
     if len(options.subjects) != 1:
         raise UsageError("name one bundle to verify, or a root with --root DIR")
     return _verify_bundle(options, reporter)
 
 
+def _are_environments(options: argparse.Namespace) -> bool:
+    """Whether all words name environments of the default root, and none of them a file."""
+    from kitbag_bundles.errors import KitbagError
+    from kitbag_installer.environments.subjects import present_environments
+
+    if any(os.path.lexists(word) for word in options.subjects):
+        return False
+    try:
+        known = present_environments(chosen_root(options))
+    except KitbagError:
+        return False
+    return all(word in known for word in options.subjects)
+
+
 def _verify_bundle(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_bundles.bundle import Bundle
     from kitbag_bundles.errors import IntegrityError, UnsupportedFormat
+    from kitbag_installer.cli.show import counted
     from kitbag_installer.cli.terminal import human_size, write_json, write_line
 
     path = options.subjects[0]
     try:
         with Bundle.open(path) as bundle:
             checked = bundle.verify(reporter)
-            builds = [str(build.key) for build in bundle.manifest.builds]
+            manifest = bundle.manifest
     except UnsupportedFormat:
         raise
     except IntegrityError as error:
@@ -71,7 +88,7 @@ def _verify_bundle(options: argparse.Namespace, reporter: Reporter) -> int:
         "report": "kitbag verify",
         "bundle": path,
         "sha256": checked.sha256,
-        "builds": builds,
+        "builds": [str(build.key) for build in manifest.builds],
         "size": checked.size,
         "members": [
             {"name": each.name, "size": each.size, "sha256": each.sha256, "listed": each.listed}
@@ -85,7 +102,7 @@ def _verify_bundle(options: argparse.Namespace, reporter: Reporter) -> int:
     else:
         write_line(
             f"{path}: sound; {len(checked.members)} members, {human_size(checked.size)}, "
-            f"{len(builds)} build{'s' if len(builds) > 1 else ''}"
+            f"{counted(manifest)}"
         )
     return 0
 
@@ -148,28 +165,44 @@ def _range(offset: int, size: int) -> str:
 
 
 def _verify_root(options: argparse.Namespace, reporter: Reporter) -> int:
-    from kitbag_bundles.requests import parse_requests
     from kitbag_installer.cli.terminal import write_json, write_line
+    from kitbag_installer.environments.subjects import Subjects
     from kitbag_installer.verification import verify_builds
 
     root = chosen_root(options)
-    results = verify_builds(root, parse_requests(options.subjects), reporter)
-    sound = all(result.sound for result in results)
+    subjects = Subjects.of(options.subjects)
+    names = subjects.environments(root)
+    results = []
+    if subjects.means_builds:
+        results = verify_builds(root, subjects.requests, reporter)
+    environments = []
+    if names:
+        from kitbag_installer.environments.verification import verify_environments
+
+        environments = verify_environments(root, names, reporter)
+    sound = all(result.sound for result in results) and all(each.sound for each in environments)
     table = {
         "report": "kitbag verify",
         "root": root.path,
-        "builds": [_as_table(result) for result in results],
+        "builds": [
+            {"key": str(result.key), **_as_table(result), "foreign": result.foreign}
+            for result in results
+        ],
+        "environments": [
+            {"name": each.name, "python": each.python, **_as_table(each)} for each in environments
+        ],
         "sound": sound,
     }
     _write_report(options, table)
     if options.json:
         write_json(table)
         return 0 if sound else 3
-    if not results:
+    if not results and not environments:
         write_line(f"nothing is installed in {root.path}")
-    for result in results:
-        for line in _lines(result):
-            write_line(line)
+    lines = [line for result in results for line in _build_lines(result)]
+    lines += [line for each in environments for line in _lines(each.name, each)]
+    for line in lines:
+        write_line(line)
     return 0 if sound else 3
 
 
@@ -180,12 +213,10 @@ def _write_report(options: argparse.Namespace, table: dict[str, Any]) -> None:
         write_report(options.report, table)
 
 
-def _as_table(result: Verified) -> dict[str, Any]:
+def _as_table(result: Verified | VerifiedEnvironment) -> dict[str, Any]:
     return {
-        "key": str(result.key),
         "path": result.path,
         "sound": result.sound,
-        "foreign": result.foreign,
         "files": result.files,
         "bytecode": result.bytecode,
         "missing": list(result.missing),
@@ -195,14 +226,18 @@ def _as_table(result: Verified) -> dict[str, Any]:
     }
 
 
-def _lines(result: Verified) -> list[str]:
+def _build_lines(result: Verified) -> list[str]:
     if result.foreign:
         return [f"{result.key}: not checked; another tool installed it"]
+    return _lines(str(result.key), result)
+
+
+def _lines(title: str, result: Verified | VerifiedEnvironment) -> list[str]:
     if result.sound:
         added = f", {len(result.extra)} added since" if result.extra else ""
         compiled = f" and {result.bytecode} compiled ones" if result.bytecode else ""
-        return [f"{result.key}: sound; {result.files} files{compiled}{added}"]
-    lines = [f"{result.key}: {result.problem or 'not as it was installed'}"]
+        return [f"{title}: sound; {result.files} files{compiled}{added}"]
+    lines = [f"{title}: {result.problem or 'not as it was installed'}"]
     for label, paths in (("missing", result.missing), ("changed", result.changed)):
         lines += [f"  {label}  {path}" for path in paths[:_SHOWN]]
         if len(paths) > _SHOWN:

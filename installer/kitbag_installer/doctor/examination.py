@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kitbag_bundles.errors import Interrupted, file_system_error
 from kitbag_bundles.implementations import implementation_of
 from kitbag_installer.doctor import findings, surroundings
+from kitbag_installer.doctor.environments import ExaminedEnvironment, examine_environment
 from kitbag_installer.doctor.features import Subject
 from kitbag_installer.doctor.findings import FAULT, Finding, advice, fault, ok
 from kitbag_installer.doctor.interpreters import Bench, check_interpreter
@@ -54,15 +55,17 @@ class Examined:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was found out about a root and its builds."""
+    """What was found out about a root, its builds and its environments."""
 
     root: str
     findings: tuple[Finding, ...]
     builds: tuple[Examined, ...]
+    environments: tuple[ExaminedEnvironment, ...] = ()
 
     def all_findings(self) -> list[Finding]:
         """Every finding, the root's first."""
-        return [*self.findings, *(each for build in self.builds for each in build.findings)]
+        subjects: list[Examined | ExaminedEnvironment] = [*self.builds, *self.environments]
+        return [*self.findings, *(each for subject in subjects for each in subject.findings)]
 
     @property
     def healthy(self) -> bool:
@@ -77,15 +80,19 @@ def examine(
     environ: Mapping[str, str],
     options: DoctorOptions,
     reporter: Reporter,
+    names: Sequence[str] = (),
+    *,
+    builds: bool = True,
 ) -> Diagnosis:
-    """Examine ``root`` and the builds in it that ``requests`` name, or all.
+    """Examine ``root`` and the builds in it that ``requests`` name, or all; not without ``builds``.
 
+    ``names`` are those of environments to examine.
     Nothing is changed: what the checks write goes to the system's temporary directory, and is
     removed. Raises :class:`NoMatch`, :class:`FileSystemError`.
     """
     installed = tuple(root.builds())
-    keys = matching_keys(installed, requests)
-    if not keys and not os.path.isdir(root.own):
+    keys = matching_keys(installed, requests) if builds else ()
+    if not keys and not names and not os.path.isdir(root.own):
         return Diagnosis(root.path, (), ())
     if keys:
         many = f"{len(keys)} builds" if len(keys) > 1 else str(keys[0])
@@ -94,10 +101,11 @@ def examine(
         of_root = surroundings.check_root(root, host, environ, installed)
         with tempfile.TemporaryDirectory(prefix="kitbag-doctor-") as scratch:
             ward = _Ward(root, host, environ, options, scratch)
-            builds = ward.examine(keys)
+            examined = tuple(ward.examine(keys)) if keys else ()
+        environments = tuple(examine_environment(root, name, host) for name in names)
     except OSError as error:
         raise file_system_error(error, root.path) from None
-    return Diagnosis(root.path, findings.in_order(of_root), tuple(builds))
+    return Diagnosis(root.path, findings.in_order(of_root), examined, environments)
 
 
 class _Ward:

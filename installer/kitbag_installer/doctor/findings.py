@@ -61,7 +61,19 @@ OF_A_BUILD: dict[str, str] = {
 }
 """The checks of one build, in the order in which they are told."""
 
-CHECKS = {**OF_THE_ROOT, **OF_A_BUILD}
+OF_AN_ENVIRONMENT: dict[str, str] = {
+    "environment-receipt": "the receipt of the environment can be read",
+    "environment-home": "the environment is where it was installed",
+    "environment-build": "the build that it belongs to is there",
+    "environment-interpreter": "it starts, with its .pth files, and says the prefix that it should",
+    "environment-links": "no link in it leads to nothing",
+    "environment-records": "every file is there of which a RECORD speaks",
+    "environment-scripts": "the first lines of its programs lead to an interpreter",
+    "environment-names": "its names in the bin folders lead to its programs",
+}
+"""The checks of one environment, in the order in which they are told."""
+
+CHECKS = {**OF_THE_ROOT, **OF_A_BUILD, **OF_AN_ENVIRONMENT}
 """The code of every check, stable, with what holds if it is passed."""
 _RANKS = {check: rank for rank, check in enumerate(CHECKS)}
 

@@ -60,6 +60,7 @@ def test_nothing_is_installed(capfd, tmp_path):
         "advice": 0,
         "findings": [],
         "builds": [],
+        "environments": [],
     }
     assert run_kitbag(capfd, "doctor", "--root", tmp_path / "r", "3.13").status == 4
 
@@ -162,7 +163,8 @@ def test_json(capfd, root):
     done = run_kitbag(capfd, "doctor", "--root", root.path, "3.13", "--json", "-q")
     assert done.status == 1
     table = done.json
-    assert list(table) == ["root", "healthy", "faults", "advice", "findings", "builds"]
+    names = ["root", "healthy", "faults", "advice", "findings", "builds", "environments"]
+    assert list(table) == names
     assert table["healthy"] is False
     assert table["faults"] == len([each for each in _every(table) if each["severity"] == "fault"])
     (build,) = table["builds"]

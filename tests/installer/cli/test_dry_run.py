@@ -52,6 +52,7 @@ def test_the_plan_as_json_is_what_the_install_then_says(capfd, bundle, tmp_path)
     assert build.pop("action") == "install"
     assert build.items() <= done["builds"][0].items()
     preflight = planned.pop("preflight")
+    assert planned.pop("environments") == done["environments"] == []
     assert planned == {"dry-run": True}
     assert preflight["space"]["needed"] > build["size"]
     assert preflight["inodes"]["needed"] > build["files"]

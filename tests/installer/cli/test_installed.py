@@ -58,6 +58,7 @@ def test_json(capfd, root):
                 "for": "",
             }
         ],
+        "environments": [],
     }
 
 
@@ -65,7 +66,7 @@ def test_nothing(capfd, tmp_path):
     done = run_kitbag(capfd, "installed", "--root", tmp_path / "r")
     assert done == (0, f"nothing is installed in {tmp_path}/r\n", "")
     found = run_kitbag(capfd, "installed", "--root", tmp_path / "r", "--json").json
-    assert found == {"root": f"{tmp_path}/r", "builds": []}
+    assert found == {"root": f"{tmp_path}/r", "builds": [], "environments": []}
     done = run_kitbag(capfd, "installed", "3.13", "--root", tmp_path / "r")
     assert (done.status, done.out) == (4, "")
     assert done.err == (

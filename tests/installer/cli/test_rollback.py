@@ -40,6 +40,7 @@ def test_json(capfd, root):
     assert run_kitbag(capfd, "rollback", "3.13", "--root", root.path, "--json").json == {
         "root": root.path,
         "lines": [{"link": root.minor_link(NEW), "old": str(NEW), "new": str(OLD)}],
+        "environments": [],
     }
 
 

@@ -23,7 +23,7 @@ def test_what_is_told_of_a_bundle(capfd, bundle):
     assert (done.status, done.err) == (0, "")
     lines = done.out.splitlines()
     assert lines[0].startswith("tests 1: ")
-    assert lines[0].endswith(" kB, made by kitbag 0.1.0")
+    assert lines[0].endswith("B, made by kitbag 0.1.0")
     assert SYNTHETIC["linux"].key in lines
     assert SYNTHETIC["macos-arm64"].key in lines
     assert "  release   20260101 install_only_stripped" in lines

@@ -25,6 +25,7 @@ def test_json(capfd, root, tmp_path):
     assert found == {
         "root": root.path,
         "removed": [str(OLDER), str(KEY)],
+        "removed-environments": [],
         "removed-links": [f"{tmp_path}/bin/python3.12", f"{tmp_path}/bin/python3.13"],
         "left": [],
     }

@@ -8,6 +8,7 @@ import pytest
 from support.bundled import host_key, tiny_bundle
 from support.commands import run_kitbag
 from support.install import install_tiny
+from support.tinyapp import App, make_bundles
 
 KEY = host_key()
 
@@ -101,3 +102,19 @@ def test_a_root_without_builds(capfd, tmp_path):
     done = run_kitbag(capfd, "verify", "--root", tmp_path / "r")
     assert done == (0, f"nothing is installed in {tmp_path}/r\n", "")
     assert run_kitbag(capfd, "verify", "--root", tmp_path / "r", "3.13").status == 4
+
+
+def test_names_of_environments_need_no_root(capfd, tmp_path, monkeypatch):
+    app = App(tmp_path / "place")
+    app.install(make_bundles(tmp_path).first)
+    monkeypatch.setenv("KITBAG_ROOT", app.root.path)
+    monkeypatch.chdir(tmp_path)
+    done = run_kitbag(capfd, "verify", "app")
+    assert (done.status, done.out.startswith("app: sound; ")) == (0, True)
+    (app.site / "app.py").unlink()
+    found = run_kitbag(capfd, "verify", "app", "--json").json
+    assert (found["builds"], found["sound"]) == ([], False)
+    assert found["environments"][0]["missing"] == ["lib/python3.13/site-packages/app.py"]
+    (tmp_path / "app").touch()
+    # A file of that name is what is checked then.
+    assert "/app is not a kitbag bundle" in run_kitbag(capfd, "verify", "app").err

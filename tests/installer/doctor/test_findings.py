@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from kitbag_installer.doctor import findings
-from kitbag_installer.doctor.findings import CHECKS, OF_A_BUILD, OF_THE_ROOT, advice, fault, ok
+from kitbag_installer.doctor.findings import (
+    CHECKS,
+    OF_A_BUILD,
+    OF_AN_ENVIRONMENT,
+    OF_THE_ROOT,
+    advice,
+    fault,
+    ok,
+)
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "doctor.md"
 CODE = Path(findings.__file__).parent
@@ -22,9 +30,9 @@ def test_what_is_wrong_has_a_cure():
     assert ok("ssl", "message").cure == ""
 
 
-def test_codes_are_for_a_root_or_for_a_build():
-    assert set(CHECKS) == set(OF_THE_ROOT) | set(OF_A_BUILD)
-    assert not set(OF_THE_ROOT) & set(OF_A_BUILD)
+def test_codes_are_for_a_root_or_for_a_build_or_for_an_environment():
+    kinds = [*OF_THE_ROOT, *OF_A_BUILD, *OF_AN_ENVIRONMENT]
+    assert kinds == list(CHECKS)
 
 
 @pytest.mark.parametrize("check", CHECKS)

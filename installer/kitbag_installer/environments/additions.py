@@ -1,0 +1,78 @@
+"""What a person added to an environment, and how it comes along to a tree that was made anew."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from kitbag_bundles.errors import IntegrityError
+from kitbag_installer import mending
+from kitbag_installer.environments.layout import layout_of
+from kitbag_installer.environments.receipts import read_contents, read_receipt
+from kitbag_installer.verification import Expected, TreeCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kitbag_bundles.environments import Environment
+
+
+def guessed_extra(place: str, tree: str, environment: Environment) -> tuple[str, ...]:
+    """What is in the old tree and not in the new, where no list tells what was installed.
+
+    Raises :class:`IntegrityError` if there is a package of kitbag's in it that is not in the new.
+    """
+    assert environment.python is not None
+    site = layout_of(environment.python).site
+    folder = os.path.join(place, site)
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        if name.endswith(".dist-info") and not os.path.isdir(os.path.join(tree, site, name)):
+            with (
+                contextlib.suppress(OSError),
+                open(os.path.join(folder, name, "INSTALLER"), "rb") as file,
+            ):
+                if file.read(64).strip() == b"kitbag":
+                    raise IntegrityError(
+                        f"{place}: its receipt is damaged, and {name} in it is not in the bundle; "
+                        f"let 'kitbag install BUNDLE {environment.name}' replace it"
+                    )
+    entries = read_contents(tree, read_receipt(tree))
+    return tuple(TreeCheck(place, Expected.of(entries, {}, {}, {}, {})).extra())
+
+
+def bring_along(place: str, tree: str, paths: Sequence[str]) -> None:
+    """Share what a person added, with its compiled files, where nothing else is in the way."""
+    for path in paths:
+        compiled = mending.compiled_from(place, path) if path.endswith(".py") else []
+        for each in (path, *compiled):
+            source, target = os.path.join(place, each), os.path.join(tree, each)
+            if os.path.lexists(target):
+                continue
+            with contextlib.suppress(FileExistsError, NotADirectoryError):
+                _make_folder(place, tree, os.path.dirname(each))
+                try:
+                    os.link(source, target, follow_symlinks=False)
+                except (OSError, NotImplementedError):
+                    shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _make_folder(place: str, tree: str, path: str) -> None:
+    full = os.path.join(tree, path)
+    if not path or os.path.isdir(full):
+        return
+    _make_folder(place, tree, os.path.dirname(path))
+    os.mkdir(full)
+    shutil.copymode(os.path.join(place, path), full)
+
+
+def keep_owner(place: str, tree: str) -> None:
+    """What root made anew goes to the owner of the old."""
+    old = os.stat(place)
+    if not hasattr(os, "geteuid") or os.geteuid() != 0 or old.st_uid == 0:
+        return
+    for folder, _, names in os.walk(tree):
+        for path in (folder, *(os.path.join(folder, name) for name in names)):
+            if os.lstat(path).st_uid == 0:
+                os.chown(path, old.st_uid, old.st_gid, follow_symlinks=False)

@@ -44,6 +44,15 @@ class Contender:
     name: str
     command: list[str]
     environment: dict[str, str]
+    before: tuple[list[str], ...] = ()
+    """Commands that come first and are not timed."""
+
+    def prepare(self, new: Path) -> None:
+        """Run what comes first."""
+        for words in self.before:
+            command = [word.replace(NEW, str(new)) for word in words]
+            environment = self.ready(new)[1]
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=True)
 
     def ready(self, new: Path) -> tuple[list[str], dict[str, str]]:
         """Command and environment for the directory ``new``, which is not there yet."""
@@ -62,6 +71,7 @@ class Table:
 
 def run_once(contender: Contender, new: Path) -> float:
     """Seconds of wall time for one run."""
+    contender.prepare(new)
     command, environment = contender.ready(new)
     os.sync()
     started = time.perf_counter()
@@ -80,6 +90,7 @@ def run_once(contender: Contender, new: Path) -> float:
 
 def peak_memory(contender: Contender, new: Path) -> float:
     """The greatest sum of the proportional memory of a command's processes, in MiB."""
+    contender.prepare(new)
     command, environment = contender.ready(new)
     process = subprocess.Popen(
         command,
@@ -435,6 +446,17 @@ def start_table() -> Table:
     )
 
 
+def environment_tables(work: Path) -> list[Table]:
+    """Environments, in a module of their own."""
+    sys.path.insert(0, str(HERE / "benchmarks"))
+    from environments import tables
+
+    return [
+        Table(title, [Contender(*each) for each in contenders])
+        for title, contenders in tables(work, clean_environment())
+    ]
+
+
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description="Time kitbag beside uv and tar.")
@@ -467,6 +489,7 @@ def main() -> int:
             self_install_tables,
             lambda place: [pack_table(place)],
             bytecode_tables,
+            environment_tables,
             lambda _: [start_table()],
         ):
             for table in make(work):

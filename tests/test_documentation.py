@@ -29,8 +29,10 @@ from support.members import below, write_archive
 from support.mirror import make_mirror
 from support.pages import fits, read_page, run_session
 from support.pbs import make_pbs_archive
+from support.projects import make_project
 from support.require import require
 from support.trees import linux_members, macos_members, windows_members
+from support.wheels import make_wheel, pylock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +54,7 @@ ALLOWED_HOSTS = {
     "github.com",  # python-build-standalone's releases, where archives come from
     "downloads.python.org",  # PyPy's
     "keepachangelog.com",
+    "packaging.python.org",  # the format of wheels
     "peps.python.org",
     "raw.githubusercontent.com",  # uv's list of builds
     "releases.astral.sh",  # python-build-standalone's mirror and index
@@ -135,6 +138,8 @@ class Surroundings:
             write_archive(below("python", members), self.home / self.here(name), ".tar.gz")
         elif kind == "upstream":
             self._upstream(name)
+        elif kind == "project":
+            self._project(name)
         elif kind == "bundle":
             made = tiny_bundle(self.tmp / name, *words)
             made.rename(self.home / name)
@@ -169,6 +174,12 @@ class Surroundings:
             write_archive(below("python", members), path, said.suffix)
         have = [each for each in folder.glob("*/*") if each.name != path.name]
         make_mirror(folder, extra=[*have, path])
+
+    def _project(self, name: str) -> None:
+        """Have a project with one dependency, and its lock, in the home folder."""
+        folder = make_project(self.home / name, name, scripts={name: f"{name}:main"})
+        wheel = make_wheel(folder / "wheels", "click", "8.1.7")
+        (folder / "pylock.toml").write_text(pylock_of([wheel]).replace(f"{folder}/", ""))
 
     def real(self) -> Interpreter:
         """The interpreter that stands for version 3.13.5."""

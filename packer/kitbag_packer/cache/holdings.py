@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kitbag_bundles.errors import file_system_error
 from kitbag_packer.cache.files import NEW, OURS
 from kitbag_packer.cache.locking import label_of
-from kitbag_packer.cache.memory import BYTECODE_SUFFIX, SUFFIX
+from kitbag_packer.cache.notes import BYTECODE_SUFFIX, SUFFIX
 from kitbag_packer.cache.partials import is_identity
 from kitbag_packer.cache.records import is_digest, read_record
 

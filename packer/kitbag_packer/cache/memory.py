@@ -1,20 +1,13 @@
 """Remembers what was found in archives, so that none is looked through twice.
 
-A memory is a text: the SHA-256 of what follows, a table in JSON on one line, the contents list. One
-that is damaged, from another inspector or from somebody who is not trusted is as good as none.
+The body of such a note is a table in JSON on one line, and the contents list.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
-import stat
 from typing import TYPE_CHECKING, Any
 
-from kitbag_bundles.errors import KitbagError
-from kitbag_packer.cache.files import make_cache_folder, make_folder, write_atomically
-from kitbag_packer.cache.records import is_digest, is_trusted
+from kitbag_packer.cache.notes import Notes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,10 +15,6 @@ if TYPE_CHECKING:
     from kitbag_bundles.keys import BuildKey
     from kitbag_packer.findings import Inspection
 
-SUFFIX = ".inspection"
-BYTECODE_SUFFIX = ".bytecode"
-"""Of what :mod:`kitbag_packer.bytecode.memory` keeps in the same folder."""
-_LARGEST = 64 * 1024 * 1024
 _TEXTS = ("release", "flavor", "top", "tar_sha256")
 _NUMBERS = ("size", "crc32", "unpacked_size", "files", "longest_path")
 _NEEDS = ("interpreter", "glibc", "cpu", "os")
@@ -36,48 +25,23 @@ class Memory:
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is the cache's."""
-        self._cache = folder
-        self._folder = folder / "inspections"
+        self._notes = Notes(folder)
 
     def recall(self, sha256: str, filename: str, key: BuildKey | None) -> Inspection | None:
         """What is known of the archive, or ``None``; a damaged memory is forgotten."""
-        if not is_digest(sha256):
-            return None
-        path = self._path(sha256, filename, key)
-        try:
-            data = _read(path)
-        except OSError:
-            return None
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        try:
-            return _parse(data, sha256)
-        except (ValueError, TypeError, KeyError, RecursionError, KitbagError):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-            return None
+        return self._notes.recall(
+            sha256, _depends(filename, key), lambda body: _parse(body, sha256)
+        )
 
     def remember(self, inspection: Inspection, filename: str, key: BuildKey | None) -> None:
         """Keep ``inspection``; where the cache can't be written nothing happens."""
-        data = _render(inspection)
-        with contextlib.suppress(OSError):
-            make_cache_folder(self._cache)
-            make_folder(self._folder)
-            write_atomically(self._path(inspection.sha256, filename, key), data)
-
-    def _path(self, sha256: str, filename: str, key: BuildKey | None) -> Path:
-        from kitbag_packer.findings import INSPECTOR
-
-        said = repr((INSPECTOR, filename, str(key or ""))).encode("utf-8", "surrogateescape")
-        return self._folder / f"{sha256}-{hashlib.sha256(said).hexdigest()[:16]}{SUFFIX}"
+        self._notes.remember(inspection.sha256, _depends(filename, key), _render(inspection))
 
 
-def _read(path: Path) -> bytes:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or not is_trusted(status):
-            raise PermissionError(path)
-        return file.read(_LARGEST)
+def _depends(filename: str, key: BuildKey | None) -> tuple[object, ...]:
+    from kitbag_packer.findings import INSPECTOR
+
+    return (INSPECTOR, filename, str(key or ""))
 
 
 def _render(inspection: Inspection) -> bytes:
@@ -93,20 +57,16 @@ def _render(inspection: Inspection) -> bytes:
         "case_collisions": inspection.case_collisions,
         **{name: getattr(inspection, name) for name in (*_TEXTS, *_NUMBERS)},
     }
-    body = json.dumps(table).encode() + b"\n" + inspection.contents_list
-    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    return json.dumps(table).encode() + b"\n" + inspection.contents_list
 
 
-def _parse(data: bytes, sha256: str) -> Inspection:
+def _parse(body: bytes, sha256: str) -> Inspection:
     import json
 
     from kitbag_bundles.keys import BuildKey
     from kitbag_bundles.manifest import Needs
     from kitbag_packer.findings import Inspection
 
-    digest, _, body = data.partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError("damaged")
     head, _, listed = body.partition(b"\n")
     table = json.loads(head)
     values: dict[str, Any] = {name: _text(table[name]) for name in _TEXTS}

@@ -1,26 +1,19 @@
-"""Remembers what was found in wheels, beside the inspections of archives and in their form."""
+"""Remembers what was found in wheels, beside the inspections of archives."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import json
-import os
-import stat
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.environments import Wheel
-from kitbag_packer.cache.files import make_cache_folder, make_folder, write_atomically
-from kitbag_packer.cache.memory import SUFFIX
-from kitbag_packer.cache.records import is_digest, is_trusted
+from kitbag_packer.cache.notes import Notes
 from kitbag_packer.environments.model import WheelFile
 from kitbag_packer.environments.wheels import INSPECTOR
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LARGEST = 64 * 1024 * 1024
 _TEXTS = ("filename", "name", "version", "sha256", "url")
 _NUMBERS = ("size", "unpacked_size", "files", "longest_path")
 
@@ -30,49 +23,27 @@ class WheelMemory:
 
     def __init__(self, folder: Path) -> None:
         """``folder`` is the cache's."""
-        self._cache = folder
-        self._folder = folder / "inspections"
+        self._notes = Notes(folder)
 
     def recall(self, path: Path, filename: str, sha256: str) -> WheelFile | None:
         """What is known of the wheel, which is now at ``path``; a damaged memory is forgotten."""
-        if not is_digest(sha256):
-            return None
-        place = self._place(sha256, filename)
-        try:
-            data = _read(place)
-        except OSError:
-            return None
-        with contextlib.suppress(OSError):
-            os.utime(place)
-        try:
-            found = _parse(data, path)
+
+        def parse(body: bytes) -> WheelFile:
+            found = _parse(body, path)
             if (found.wheel.sha256, found.wheel.filename) != (sha256, filename):
                 raise ValueError("another's")
-        except (ValueError, TypeError, KeyError, RecursionError):
-            with contextlib.suppress(OSError):
-                os.unlink(place)
-            return None
-        return found
+            return found
+
+        return self._notes.recall(sha256, _depends(filename), parse)
 
     def remember(self, found: WheelFile) -> None:
         """Keep ``found``; where the cache can't be written nothing happens."""
-        data = _render(found)
-        with contextlib.suppress(OSError):
-            make_cache_folder(self._cache)
-            make_folder(self._folder)
-            write_atomically(self._place(found.wheel.sha256, found.wheel.filename), data)
-
-    def _place(self, sha256: str, filename: str) -> Path:
-        said = repr(("wheel", INSPECTOR, filename)).encode("utf-8", "surrogateescape")
-        return self._folder / f"{sha256}-{hashlib.sha256(said).hexdigest()[:16]}{SUFFIX}"
+        wheel = found.wheel
+        self._notes.remember(wheel.sha256, _depends(wheel.filename), _render(found))
 
 
-def _read(path: Path) -> bytes:
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or not is_trusted(status):
-            raise PermissionError(path)
-        return file.read(_LARGEST)
+def _depends(filename: str) -> tuple[object, ...]:
+    return ("wheel", INSPECTOR, filename)
 
 
 def _render(found: WheelFile) -> bytes:
@@ -83,14 +54,10 @@ def _render(found: WheelFile) -> bytes:
         "references": found.references,
         "requires-python": found.requires_python,
     }
-    body = json.dumps(table).encode()
-    return hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    return json.dumps(table).encode()
 
 
-def _parse(data: bytes, path: Path) -> WheelFile:
-    digest, _, body = data.partition(b"\n")
-    if hashlib.sha256(body).hexdigest().encode() != digest:
-        raise ValueError("damaged")
+def _parse(body: bytes, path: Path) -> WheelFile:
     table: dict[str, Any] = json.loads(body)
     said = table["wheel"]
     values: dict[str, Any] = {name: _text(said[name]) for name in _TEXTS}

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 from kitbag_bundles import __version__
 from kitbag_bundles.errors import FileSystemError, NoMatch
 from kitbag_installer.intention import content_of, digests_of
-from kitbag_installer.receipts import (
-    BYTECODE,
-    CONTENTS,
-    ORIGINALS,
-    RECEIPT,
-    unpack_originals,
-)
+from kitbag_installer.receiptlists import BYTECODE, RECEIPT
+from kitbag_installer.receipts import CONTENTS, ORIGINALS, unpack_originals
 from kitbag_installer.releases import build_file
 from kitbag_installer.roots import RECEIPT_DIR
 from kitbag_installer.verification import Expected, TreeCheck

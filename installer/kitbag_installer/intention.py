@@ -17,14 +17,8 @@ from kitbag_bundles.errors import DoesNotFit, IntegrityError, NoMatch, Unsupport
 from kitbag_bundles.implementations import implementation_of
 from kitbag_installer.extraction import extract_files
 from kitbag_installer.payloads import PayloadReader
-from kitbag_installer.receipts import (
-    BYTECODE,
-    CONTENTS,
-    ORIGINALS,
-    read_bytecode,
-    read_receipt,
-    unpack_originals,
-)
+from kitbag_installer.receiptlists import BYTECODE, read_bytecode
+from kitbag_installer.receipts import CONTENTS, ORIGINALS, read_receipt, unpack_originals
 from kitbag_installer.remaking import read_file
 from kitbag_installer.rewriting import candidates, rewrite_tree
 from kitbag_installer.roots import RECEIPT_DIR

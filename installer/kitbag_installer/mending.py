@@ -17,7 +17,8 @@ from kitbag_installer.diagnosis import source_of
 from kitbag_installer.extraction import extract_files
 from kitbag_installer.intention import digests_of
 from kitbag_installer.payloads import PayloadReader
-from kitbag_installer.receipts import Receipt, pack_bytecode, pack_originals, write_receipt
+from kitbag_installer.receiptlists import pack_bytecode
+from kitbag_installer.receipts import Receipt, pack_originals, write_receipt
 from kitbag_installer.remaking import remade
 from kitbag_installer.roots import RECEIPT_DIR
 from kitbag_installer.smoke import smoke_test

@@ -7,25 +7,21 @@
 - ``contents.tsv``: the build's contents list, the pristine state;
 - ``originals.json.gz``: the pristine text of every rewritten file, by path, so that a tree can be
   rewritten again after a move;
-- ``bytecode.tsv``, where kitbag compiled something of the build or brought it along: a line for
-  each file, ``<sha256> TAB <path>``, in bytewise order, paths spelled as in the contents list.
+- ``bytecode.tsv``, where kitbag compiled something of the build or brought it along, see
+  :mod:`kitbag_installer.receiptlists`.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import hashlib
 import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.contents import parse as parse_contents
-from kitbag_bundles.contents import path_bytes, read_path, spell_path
 from kitbag_bundles.errors import IntegrityError, UnsupportedFormat
 from kitbag_bundles.keys import BuildKey
-from kitbag_installer.files import replace_file
+from kitbag_installer import receiptlists
+from kitbag_installer.receiptlists import BYTECODE, RECEIPT
 from kitbag_installer.roots import RECEIPT_DIR
 
 if TYPE_CHECKING:
@@ -35,10 +31,8 @@ if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
 FORMAT = 1
-RECEIPT = "receipt.json"
 CONTENTS = "contents.tsv"
 ORIGINALS = "originals.json.gz"
-BYTECODE = "bytecode.tsv"
 
 
 _LATER = ("bytecode_sha256", "foreign")
@@ -90,30 +84,6 @@ def write_receipt(
             file.write(data)
 
 
-def keep_bytecode(root: Root, tree: str, digests: Mapping[str, str]) -> None:
-    """Let the receipt of ``tree`` have ``digests`` for its compiled files; raises :class:`OSError`.
-
-    It is right at any moment: it has none while their list changes.
-    """
-    receipt = read_receipt(tree)
-    data = pack_bytecode(digests)
-    sha256 = hashlib.sha256(data).hexdigest() if data else ""
-    if sha256 == receipt.bytecode_sha256:
-        return
-    folder = os.path.join(tree, RECEIPT_DIR)
-    list_path, path = os.path.join(folder, BYTECODE), os.path.join(folder, RECEIPT)
-    mode = stat.S_IMODE(os.stat(path).st_mode)
-    if receipt.bytecode_sha256:
-        forgetful = dataclasses.replace(receipt, bytecode_sha256="")
-        replace_file(root, path, _text(forgetful), mode)
-    if data:
-        replace_file(root, list_path, data, mode)
-        replace_file(root, path, _text(dataclasses.replace(receipt, bytecode_sha256=sha256)), mode)
-        return
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(list_path)
-
-
 def _text(receipt: Receipt) -> bytes:
     import json
 
@@ -121,6 +91,11 @@ def _text(receipt: Receipt) -> bytes:
     table["key"] = str(receipt.key)
     text = json.dumps({"format": FORMAT, **table}, indent=1, sort_keys=True) + "\n"
     return text.encode("ascii")
+
+
+def keep_bytecode(root: Root, tree: str, digests: Mapping[str, str]) -> None:
+    """Let the receipt of ``tree`` list ``digests`` for its compiled files; raises OSError."""
+    receiptlists.keep_bytecode(root, tree, read_receipt(tree), _text, digests)
 
 
 def has_receipt(tree: str) -> bool:
@@ -166,14 +141,14 @@ def _is_text_or_texts(name: str, value: object) -> bool:
 
 def read_contents(tree: str, receipt: Receipt) -> tuple[Entry, ...]:
     """The pristine contents list; raises :class:`IntegrityError` if it was changed."""
-    path = os.path.join(tree, RECEIPT_DIR, CONTENTS)
-    return parse_contents(_checked(path, receipt.contents_sha256), path)
+    data = receiptlists.read_list(tree, CONTENTS, receipt.contents_sha256)
+    return parse_contents(data, os.path.join(tree, RECEIPT_DIR, CONTENTS))
 
 
 def read_originals(tree: str, receipt: Receipt) -> dict[str, bytes]:
     """The pristine bytes of the rewritten files; raises :class:`IntegrityError`."""
-    path = os.path.join(tree, RECEIPT_DIR, ORIGINALS)
-    return unpack_originals(_checked(path, receipt.originals_sha256))
+    data = receiptlists.read_list(tree, ORIGINALS, receipt.originals_sha256)
+    return unpack_originals(data)
 
 
 def unpack_originals(data: bytes) -> dict[str, bytes]:
@@ -188,32 +163,6 @@ def unpack_originals(data: bytes) -> dict[str, bytes]:
         raise ValueError(str(error)) from None
 
 
-def read_bytecode(tree: str, receipt: Receipt) -> dict[str, str]:
-    """The digests of the compiled files that kitbag made, by path; raises :class:`IntegrityError`.
-
-    Empty where it made none.
-    """
-    if not receipt.bytecode_sha256:
-        return {}
-    data = _checked(os.path.join(tree, RECEIPT_DIR, BYTECODE), receipt.bytecode_sha256)
-    return parse_bytecode(data)
-
-
-def parse_bytecode(data: bytes) -> dict[str, str]:
-    """Read ``bytecode.tsv``; raises :class:`ValueError` for what it can't be."""
-    lines = data.decode("utf-8").split("\n")[:-1]
-    pairs = (line.partition("\t") for line in lines)
-    return {read_path(path) if "\\" in path else path: digest for digest, _, path in pairs}
-
-
-def pack_bytecode(digests: Mapping[str, str]) -> bytes:
-    """The bytes of ``bytecode.tsv``; empty for no files, which means that there is none."""
-    lines = sorted((path_bytes(path), path, digest) for path, digest in digests.items())
-    return b"".join(
-        digest.encode("ascii") + b"\t" + spell_path(path) + b"\n" for _, path, digest in lines
-    )
-
-
 def pack_originals(originals: Mapping[str, bytes]) -> bytes:
     """The bytes of ``originals.json.gz``."""
     import json
@@ -223,18 +172,3 @@ def pack_originals(originals: Mapping[str, bytes]) -> bytes:
     packer = zlib.compressobj(6, zlib.DEFLATED, 31)
     data = json.dumps(texts, indent=0, sort_keys=True).encode("ascii")
     return packer.compress(data) + packer.flush()
-
-
-def _checked(path: str, sha256: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        raise IntegrityError(
-            f"{path}: can't be read ({error.strerror}); mend it with 'kitbag repair BUNDLE'"
-        ) from None
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise IntegrityError(
-            f"{path}: differs from its receipt; mend it with 'kitbag repair BUNDLE'"
-        )
-    return data

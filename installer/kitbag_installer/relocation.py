@@ -17,12 +17,11 @@ from kitbag_bundles.layout import standard_library
 from kitbag_installer import commit, launcher, links
 from kitbag_installer.hosts import this_host
 from kitbag_installer.locks import locked
+from kitbag_installer.receiptlists import pack_bytecode, read_bytecode
 from kitbag_installer.receipts import (
     CONTENTS,
     ORIGINALS,
     has_receipt,
-    pack_bytecode,
-    read_bytecode,
     read_contents,
     read_originals,
     read_receipt,

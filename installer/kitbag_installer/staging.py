@@ -101,12 +101,8 @@ def _stage(
         # Everything up to the first member happens while the decompressor runs ahead, and so do
         # the imports: code out of a zip file is compiled each time.
         from kitbag_installer.extraction import extract_build
-        from kitbag_installer.receipts import (
-            Receipt,
-            pack_bytecode,
-            pack_originals,
-            write_receipt,
-        )
+        from kitbag_installer.receiptlists import pack_bytecode
+        from kitbag_installer.receipts import Receipt, pack_originals, write_receipt
         from kitbag_installer.rewriting import candidates, rewrite_tree
         from kitbag_installer.smoke import smoke_test
 

@@ -10,13 +10,8 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import IntegrityError
 from kitbag_installer.platforms import this_system
-from kitbag_installer.receipts import (
-    has_receipt,
-    read_bytecode,
-    read_contents,
-    read_originals,
-    read_receipt,
-)
+from kitbag_installer.receiptlists import read_bytecode
+from kitbag_installer.receipts import has_receipt, read_contents, read_originals, read_receipt
 from kitbag_installer.roots import RECEIPT_DIR
 from kitbag_installer.selection import matching_keys
 

@@ -11,7 +11,8 @@ import pytest
 from kitbag_bundles.errors import NoMatch
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_bundles.requests import parse_requests
-from kitbag_installer.receipts import pack_bytecode, read_receipt, write_receipt
+from kitbag_installer.receiptlists import pack_bytecode
+from kitbag_installer.receipts import read_receipt, write_receipt
 from kitbag_installer.roots import Root
 from kitbag_installer.verification import Verified, additions, verify_builds
 from support.bundled import host_key, tiny_bundle

@@ -171,12 +171,8 @@ def _look(
     """Find out what is stale in one build."""
     if isinstance(sources, KitbagError):
         raise sources
-    from kitbag_installer.receipts import (
-        has_receipt,
-        read_bytecode,
-        read_contents,
-        read_receipt,
-    )
+    from kitbag_installer.receiptlists import read_bytecode
+    from kitbag_installer.receipts import has_receipt, read_contents, read_receipt
 
     receipt = read_receipt(tree) if has_receipt(tree) else None
     digests = read_bytecode(tree, receipt) if receipt else {}

@@ -23,7 +23,7 @@ def renew(
 ) -> dict[str, str]:
     """After the sources ``changed`` of ``tree`` got other bytes: make their bytecode anew.
 
-    ``digests`` is what the receipt has (:func:`kitbag_installer.receipts.read_bytecode`); only
+    ``digests`` is what the receipt has (:func:`kitbag_installer.receiptlists.read_bytecode`); only
     files that are in it are made again, in the mode that the old one had, but never unchecked for
     a file that was rewritten. In ``tree`` compiled files may be hard links to another tree's:
     they are replaced, never written into. Returns the new digests. What can't be compiled any

@@ -32,13 +32,17 @@ def python_sources(key: BuildKey, tree: str) -> list[str]:
         path
         for folder in (library, packages)
         if folder
-        for path in _walk(tree, folder)
+        for path in walk_sources(tree, folder)
         if not is_broken_on_purpose(path)
     }
     return sorted(found, key=os.fsencode)
 
 
-def _walk(tree: str, folder: str) -> Iterator[str]:
+def walk_sources(tree: str, folder: str) -> Iterator[str]:
+    """Every ``*.py`` below ``folder`` of ``tree``; links are not followed.
+
+    ``folder`` need not be there. Raises :class:`OSError`.
+    """
     try:
         entries = os.scandir(os.path.join(tree, folder))
     except FileNotFoundError:
@@ -48,7 +52,7 @@ def _walk(tree: str, folder: str) -> Iterator[str]:
             path = f"{folder}/{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 if entry.name != "__pycache__":
-                    yield from _walk(tree, path)
+                    yield from walk_sources(tree, path)
             elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False):
                 yield path
 

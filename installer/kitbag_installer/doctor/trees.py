@@ -12,7 +12,8 @@ from kitbag_bundles.contents import Entry
 from kitbag_bundles.errors import IntegrityError
 from kitbag_installer.doctor.findings import Finding, advice, fault, ok
 from kitbag_installer.platforms import this_system
-from kitbag_installer.receipts import has_receipt, read_bytecode, read_contents, read_receipt
+from kitbag_installer.receiptlists import read_bytecode
+from kitbag_installer.receipts import has_receipt, read_contents, read_receipt
 from kitbag_installer.rewriting import candidates, leftover_prefixes
 from kitbag_installer.roots import RECEIPT_DIR
 

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING
 from kitbag_bundles.errors import IntegrityError, KitbagError, file_system_error
 from kitbag_installer import commit
 from kitbag_installer.bytecode.compiling import Compiled, stale_files
-from kitbag_installer.bytecode.sources import compiled_path, why_not_compiled
+from kitbag_installer.bytecode.sources import compiled_path, walk_sources, why_not_compiled
 from kitbag_installer.bytecode.tasks import FILE_WEIGHT, split, together
 from kitbag_installer.environments.compiling import pieces_of
 from kitbag_installer.environments.layout import layout_of
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.receipts import keep_bytecode, read_bytecode, read_receipt
+from kitbag_installer.environments.receipts import keep_bytecode, read_receipt
 from kitbag_installer.locks import locked
+from kitbag_installer.receiptlists import read_bytecode
 from kitbag_installer.workers import run_side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from kitbag_bundles.reporting import Reporter
     from kitbag_installer.bytecode.inplace import Result
@@ -94,7 +95,7 @@ def _compiled(
         known = read_bytecode(place, receipt)
     except IntegrityError:
         known = {}
-    sources = sorted(_sources(place, layout.site), key=os.fsencode)
+    sources = sorted(walk_sources(place, layout.site), key=os.fsencode)
     program = os.path.join(place, layout.python)
     stale, tag = stale_files(program, place, sources, mode=options.mode, insist=options.insist)
     fresh = len(sources) - len(stale)
@@ -130,19 +131,3 @@ def _compiled(
     done.fresh += fresh
     keep_bytecode(root, place, {**kept, **done.files})
     return done
-
-
-def _sources(place: str, folder: str) -> Iterator[str]:
-    """Every ``*.py`` below ``folder``; links are not followed."""
-    try:
-        entries = os.scandir(os.path.join(place, folder))
-    except FileNotFoundError:
-        return
-    with entries:
-        for entry in entries:
-            path = f"{folder}/{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
-                    yield from _sources(place, path)
-            elif entry.name.endswith(".py") and entry.is_file(follow_symlinks=False):
-                yield path

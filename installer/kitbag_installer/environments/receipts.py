@@ -10,16 +10,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import hashlib
 import os
-import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kitbag_bundles.errors import IntegrityError, UnsupportedFormat
 from kitbag_bundles.keys import BuildKey
+from kitbag_installer import receiptlists
+from kitbag_installer.receiptlists import RECEIPT
 from kitbag_installer.roots import RECEIPT_DIR
 
 if TYPE_CHECKING:
@@ -29,9 +27,7 @@ if TYPE_CHECKING:
     from kitbag_installer.roots import Root
 
 FORMAT = 1
-RECEIPT = "receipt.json"
 CONTENTS = "contents.tsv"
-BYTECODE = "bytecode.tsv"
 _TEXTS = (
     *("name", "target", "python_version", "home", "base", "kitbag", "run"),
     *("contents_sha256", "bytecode_sha256"),
@@ -160,60 +156,10 @@ def read_contents(tree: str, receipt: EnvironmentReceipt) -> tuple[Entry, ...]:
     """Every path as it was installed, bytecode left out; raises :class:`IntegrityError`."""
     from kitbag_bundles.contents import parse
 
-    path = os.path.join(tree, RECEIPT_DIR, CONTENTS)
-    return parse(_checked(path, receipt.contents_sha256), path)
-
-
-def read_bytecode(tree: str, receipt: EnvironmentReceipt) -> dict[str, str]:
-    """The digests of the compiled files that kitbag made, by path; raises :class:`IntegrityError`.
-
-    Empty where it made none.
-    """
-    if not receipt.bytecode_sha256:
-        return {}
-    from kitbag_installer.receipts import parse_bytecode
-
-    return parse_bytecode(
-        _checked(os.path.join(tree, RECEIPT_DIR, BYTECODE), receipt.bytecode_sha256)
-    )
+    data = receiptlists.read_list(tree, CONTENTS, receipt.contents_sha256)
+    return parse(data, os.path.join(tree, RECEIPT_DIR, CONTENTS))
 
 
 def keep_bytecode(root: Root, tree: str, digests: Mapping[str, str]) -> None:
-    """Let the receipt of ``tree`` have ``digests`` for its compiled files; raises :class:`OSError`.
-
-    It is right at any moment: it has none while their list changes.
-    """
-    from kitbag_installer.files import replace_file
-    from kitbag_installer.receipts import pack_bytecode
-
-    receipt = read_receipt(tree)
-    data = pack_bytecode(digests)
-    sha256 = hashlib.sha256(data).hexdigest() if data else ""
-    if sha256 == receipt.bytecode_sha256:
-        return
-    folder = os.path.join(tree, RECEIPT_DIR)
-    list_path, path = os.path.join(folder, BYTECODE), os.path.join(folder, RECEIPT)
-    mode = stat.S_IMODE(os.stat(path).st_mode)
-    if receipt.bytecode_sha256:
-        forgetful = dataclasses.replace(receipt, bytecode_sha256="")
-        replace_file(root, path, receipt_text(forgetful), mode)
-    if data:
-        replace_file(root, list_path, data, mode)
-        known = dataclasses.replace(receipt, bytecode_sha256=sha256)
-        replace_file(root, path, receipt_text(known), mode)
-        return
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(list_path)
-
-
-def _checked(path: str, sha256: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        problem = f"can't be read ({error.strerror})"
-    else:
-        if hashlib.sha256(data).hexdigest() == sha256:
-            return data
-        problem = "differs from its receipt"
-    raise IntegrityError(f"{path}: {problem}; mend it with 'kitbag repair BUNDLE'")
+    """Let the receipt of ``tree`` list ``digests`` for its compiled files; raises OSError."""
+    receiptlists.keep_bytecode(root, tree, read_receipt(tree), receipt_text, digests)

@@ -19,9 +19,7 @@ from kitbag_installer import commit, links
 from kitbag_installer.environments.layout import layout_of
 from kitbag_installer.environments.places import environment_path, previous_path
 from kitbag_installer.environments.receipts import (
-    BYTECODE,
     has_receipt,
-    read_bytecode,
     read_contents,
     read_receipt,
     write_receipt,
@@ -31,6 +29,7 @@ from kitbag_installer.environments.scripts import first_lines, without_first_lin
 from kitbag_installer.environments.skeleton import is_planted, plant
 from kitbag_installer.environments.unpacking import plain_modes
 from kitbag_installer.locks import locked
+from kitbag_installer.receiptlists import BYTECODE, read_bytecode
 from kitbag_installer.remaking import read_file
 from kitbag_installer.rewriting import check_home
 from kitbag_installer.rewriting.moved_scripts import relocate_script

@@ -17,17 +17,12 @@ from kitbag_installer.bytecode.modes import TIMESTAMP, BytecodeOptions
 from kitbag_installer.environments.additions import bring_along, guessed_extra, keep_owner
 from kitbag_installer.environments.bases import base_of
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.receipts import (
-    RECEIPT,
-    read_bytecode,
-    read_contents,
-    read_receipt,
-    receipt_text,
-)
+from kitbag_installer.environments.receipts import read_contents, read_receipt, receipt_text
 from kitbag_installer.environments.remaking import put_back
 from kitbag_installer.environments.staging import Making
 from kitbag_installer.environments.verification import misplaced
 from kitbag_installer.locks import locked
+from kitbag_installer.receiptlists import RECEIPT, read_bytecode
 from kitbag_installer.roots import RECEIPT_DIR
 from kitbag_installer.verification import Expected, TreeCheck
 from kitbag_installer.workers import run_side_by_side

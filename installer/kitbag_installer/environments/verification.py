@@ -8,12 +8,8 @@ from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import IntegrityError
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.receipts import (
-    has_receipt,
-    read_bytecode,
-    read_contents,
-    read_receipt,
-)
+from kitbag_installer.environments.receipts import has_receipt, read_contents, read_receipt
+from kitbag_installer.receiptlists import read_bytecode
 from kitbag_installer.roots import RECEIPT_DIR
 from kitbag_installer.verification import MEND, Expected, TreeCheck
 

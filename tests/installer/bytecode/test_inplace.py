@@ -14,7 +14,8 @@ from kitbag_installer.bytecode.inplace import compile_builds
 from kitbag_installer.bytecode.modes import BytecodeOptions
 from kitbag_installer.bytecode.sources import source_of
 from kitbag_installer.hosts import this_host
-from kitbag_installer.receipts import read_bytecode, read_receipt
+from kitbag_installer.receiptlists import read_bytecode
+from kitbag_installer.receipts import read_receipt
 from kitbag_installer.roots import Root
 from kitbag_installer.verification import verify_builds
 from support.compilable import ODD, TAG, compilable_bundle, count

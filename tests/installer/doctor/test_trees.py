@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from kitbag_bundles.keys import BuildKey
-from kitbag_installer import receipts
+from kitbag_installer import receiptlists, receipts
 from kitbag_installer.doctor.findings import ADVICE, FAULT, OK
 from kitbag_installer.doctor.trees import check_tree, read_tree
 from kitbag_installer.roots import Root
@@ -156,7 +156,7 @@ def test_compiled_files_that_are_gone(root, place):
     contents = (place / ".kitbag/contents.tsv").read_bytes()
     originals = (place / ".kitbag/originals.json.gz").read_bytes()
     paths = ["lib/python3.13/__pycache__/os.cpython-313.pyc", "lib/python3.13/LICENSE.txt"]
-    bytecode = receipts.pack_bytecode(dict.fromkeys(paths, "0" * 64))
+    bytecode = receiptlists.pack_bytecode(dict.fromkeys(paths, "0" * 64))
     shutil.rmtree(place / ".kitbag")
     receipts.write_receipt(
         str(place),

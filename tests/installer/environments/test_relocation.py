@@ -7,8 +7,9 @@ import pytest
 
 from kitbag_bundles.errors import KitbagError
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.receipts import keep_bytecode, read_bytecode, read_receipt
+from kitbag_installer.environments.receipts import keep_bytecode, read_receipt
 from kitbag_installer.environments.relocation import relocate_environments
+from kitbag_installer.receiptlists import read_bytecode
 from support.cli import assert_done, call
 from support.snapshots import dangling, snapshot, temporary
 from support.tinyapp import QUIET

@@ -26,7 +26,6 @@ QUOTED = "s3cret%2Bof%2Fmine"
 FORMS = tuple(
     text.encode() for text in (SECRET, QUOTED, base64.b64encode(f"{ME}:{SECRET}".encode()).decode())
 )
-ONE = f"{'index'}-url"
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def test_no_secret_is_kept(
         monkeypatch.setenv("UV_DEFAULT_INDEX", below(index, "simple/"))
     elif way == "pip's file":
         conf = given / "pip.conf"
-        conf.write_text(f"[global]\n{ONE} = {below(index, 'simple/')}\n")
+        conf.write_text(f"[global]\nindex-url = {below(index, 'simple/')}\n")
         monkeypatch.setenv("PIP_CONFIG_FILE", str(conf))
     elif way == "netrc":
         (given / "netrc").write_text(f"machine 127.0.0.1 login {ME} password {SECRET}\n")
@@ -102,7 +101,7 @@ def test_no_secret_is_kept(
         (given / "pylock.toml").write_text(pylock_of(wheels, below(index, "files/")))
         options = ["--lock", given / "pylock.toml"]
     else:
-        hashed.insert(0, f"--{ONE} {below(index, 'simple/')}")
+        hashed.insert(0, f"--index-url {below(index, 'simple/')}")
     asked.write_text("\n".join([*hashed, ""]))
     out = tmp_path / "app.kitbag"
     words = ["pack", "3.12", *options, "--wheelhouse-only", "--target", "linux-aarch64-gnu"]

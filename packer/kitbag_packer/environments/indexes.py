@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from kitbag_packer.downloads.accounts import Accounts
 
-_ONE, _MORE = (f"{kind}-url" for kind in ("index", "extra-index"))
-_KEYS = ("index", _ONE, _MORE, "find-links", "no-index")
-_OLD = {_ONE: "UV_INDEX" + "_URL", _MORE: "UV_EXTRA_INDEX" + "_URL"}
-_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", *_OLD.values(), "UV_FIND_LINKS")
+_KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index")
+_VARIABLES = (
+    *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS"),
+    # What the first two were called before.
+    *("UV_INDEX_URL", "UV_EXTRA_INDEX_URL"),
+)
 _FILLED = re.compile(r"https?://[^/\s'\"@]+@[^\s'\"#]+")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _NAMED = re.compile(r"([A-Za-z0-9_.-]+)=(.+)", re.DOTALL)
@@ -103,7 +105,7 @@ def _addresses(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for each in indexes if isinstance(indexes, list) else []:
         if isinstance(each, dict) and isinstance(each.get("url"), str):
             yield str(each.get("name", "")), each["url"]
-    for key in (_ONE, _MORE, "find-links"):
+    for key in ("index-url", "extra-index-url", "find-links"):
         value = table.get(key, [])
         for each in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
             if isinstance(each, str):

@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _OPTION = re.compile(r"(?<=\s)--(hash|config-settings?|global-option|install-option)\b")
-_SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-f": "--find-links"}
-_SHORT["-i"] = f"--{'index'}-url"
+_SHORT = {
+    "-r": "--requirement",
+    "-c": "--constraint",
+    "-e": "--editable",
+    "-f": "--find-links",
+    "-i": "--index-url",
+}
 _SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _ADVICE = "write the file with 'uv pip compile --generate-hashes'"
 _ADDRESS = re.compile(r"(?:[a-z]+\+)?https?://\S+")

@@ -12,8 +12,6 @@ from kitbag_packer.environments.indexes import index_settings, know_accounts
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONE, MORE = (f"{kind}-url" for kind in ("index", "extra-index"))
-
 
 @pytest.fixture
 def accounts() -> Accounts:
@@ -38,7 +36,7 @@ class TestOfUv:
             '[[tool.uv.index]]\nurl = "https://a:s3cret@other/simple"\n'
         )
         own |= {"UV_INDEX_MY_CORP_1_USERNAME": "me", "UV_INDEX_MY_CORP_1_PASSWORD": "pass1"}
-        own["PIP_" + "FIND_LINKS"] = str(tmp_path)
+        own["PIP_FIND_LINKS"] = str(tmp_path)
         assert index_settings(member, accounts, own) == ({}, ())
         assert accounts.of("https://corp/files/x.whl") == ("me", "pass1")
         assert accounts.of("https://other/x.whl") == ("a", "s3cret")
@@ -55,7 +53,7 @@ class TestOfUv:
         }[place]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
-            f'{ONE} = "https://a:s3cret@one/"\n{MORE} = ["https://b:s4cret@two/"]\n'
+            'index-url = "https://a:s3cret@one/"\nextra-index-url = ["https://b:s4cret@two/"]\n'
             '[pip]\nfind-links = ["https://c:s5cret@three/"]\n'
         )
         if place == "named":
@@ -80,7 +78,7 @@ class TestOfUv:
     def test_broken_files_are_uvs_to_complain_of(
         self, tmp_path: Path, accounts: Accounts, own: dict[str, str]
     ) -> None:
-        for text in ("x = [", "index = 1", "index = [1]", f"{ONE} = 1", "[tool]\nuv = 1"):
+        for text in ("x = [", "index = 1", "index = [1]", "index-url = 1", "[tool]\nuv = 1"):
             (tmp_path / "uv.toml").write_text(text)
             (tmp_path / "pyproject.toml").write_text(text)
             index_settings(tmp_path, accounts, own)
@@ -92,7 +90,8 @@ class TestOfPip:
     ) -> None:
         conf = tmp_path / "pip.conf"
         conf.write_text(
-            f"[global]\n{ONE} = https://me:s3cret@corp/simple\n{MORE} = https://a/ https://b/\n"
+            "[global]\nindex-url = https://me:s3cret@corp/simple\n"
+            "extra-index-url = https://a/ https://b/\n"
             f"find-links = {tmp_path} https://c/\ntrusted-host = corp\ncert = /ca.pem\n"
         )
         environ["PIP_CONFIG_FILE"] = str(conf)

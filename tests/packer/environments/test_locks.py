@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 ME, SECRET = "me", "s3cret-of-mine"
 LINUX = "linux-x86_64-gnu"
 WINDOWS = "windows-x86_64-none"
-ONE = f"{'index'}-url"
 
 
 @pytest.fixture(scope="module")
@@ -456,7 +455,7 @@ class TestRequirements:
         address = index.url.replace("//", "//${WHO}:${TOKEN_X}@") + "simple/"
         desk.environ |= {"WHO": ME, "TOKEN_X": SECRET}
         path = self.write(
-            tmp_path, files, f"--{ONE} {address}", "leaf==1.5 <- leaf-1.5-py3-none-any.whl"
+            tmp_path, files, f"--index-url {address}", "leaf==1.5 <- leaf-1.5-py3-none-any.whl"
         )
         found = named(desk.read("requirements", path))
         assert found["leaf"].wheels is not None
@@ -520,7 +519,7 @@ class TestCredentials:
     ) -> None:
         del desk.environ["UV_DEFAULT_INDEX"]
         conf = tmp_path / "pip.conf"
-        conf.write_text(f"[global]\n{ONE} = {with_account(index)}\n")
+        conf.write_text(f"[global]\nindex-url = {with_account(index)}\n")
         desk.environ["PIP_CONFIG_FILE"] = str(conf)
         self.check(desk, tmp_path, fetching)
 

@@ -131,6 +131,8 @@ class Locks:
 
     def _read_project(self, project: Project, spec: Spec, made_for: For) -> Pylock:
         lock = project.lock()
+        if lock is None or lock.name == "uv.lock":
+            self._tell_of_groups(project, spec)
         if lock is None:
             wanted = ("resolve", project, spec.extras, spec.groups, made_for, spec.glibc)
             return self._once(wanted, lambda: self._resolve(project, spec, made_for))
@@ -148,9 +150,11 @@ class Locks:
         """What ``uv.lock`` has for all targets."""
         index_settings(project.folder, self._accounts, self._environ)
         options = [each for name in spec.extras for each in ("--extra", name)]
-        options += [each for name in spec.groups or () for each in ("--group", name)]
+        if spec.groups is not None:
+            options += ["--no-default-groups"]
+            options += [each for name in spec.groups for each in ("--group", name)]
         answer = self.uv.ask(
-            ["export", "--frozen", "--no-default-groups", *_FORMAT, *options],
+            ["export", "--frozen", *_FORMAT, *options],
             project.folder,
             f"{lock} can't be read",
         )
@@ -179,9 +183,8 @@ class Locks:
                 # What such a project depends on only its build tells, and a build writes.
                 source = stack.enter_context(copied(project.folder))
             place = source / pyproject.name
-            chosen += [
-                each for name in spec.groups or () for each in ("--group", f"{place}:{name}")
-            ]
+            groups = project.default_groups() if spec.groups is None else spec.groups
+            chosen += [each for name in groups for each in ("--group", f"{place}:{name}")]
             answer = self.uv.run(
                 ["pip", "compile", place, *_QUIET, *_python(made_for), *options, *chosen],
                 project.folder,
@@ -229,13 +232,26 @@ class Locks:
         table["dependency-groups"] = list(spec.groups or ())
         return pylock_of(table, str(where), base, self._accounts, self._reporter)
 
+    def _tell_of_groups(self, project: Project, spec: Spec) -> None:
+        """Say that more comes along than the project itself needs, unless it was asked for."""
+        groups = project.default_groups() if spec.groups is None else ()
+        told = (
+            f"{project.pyproject}: with what uv installs by default of its groups "
+            f"({', '.join(groups)}); --no-default-groups leaves it out, groups = [] in a recipe"
+        )
+        if groups and self._is_new(told):
+            self._reporter.info(told)
+
+    def _is_new(self, remark: str) -> bool:
+        with self._lock:
+            known = remark in self._told
+            self._told.add(remark)
+        return not known
+
     def _warn(self, answer: Answer, about: Path) -> None:
         """Pass on what uv warned of, each thing once."""
         for warning in self.uv.warnings(answer):
-            with self._lock:
-                known = warning in self._told
-                self._told.add(warning)
-            if not known:
+            if self._is_new(warning):
                 self._reporter.warn(f"{about}: uv warns: {warning}")
 
 

@@ -180,7 +180,7 @@ class TestUvLock:
         )
         desk.uv(project, "lock")
         before, asked = snapshot(project), index.count()
-        plain = desk.read("project", project)
+        plain = desk.read("project", project, groups=())
         assert set(named(plain)) == {"app", "demo", "only-windows"}
         assert str(named(plain)["only-windows"].marker) == 'sys_platform == "win32"'
         directory = named(plain)["app"].directory
@@ -194,6 +194,23 @@ class TestUvLock:
         assert snapshot(project) == before
         assert index.count() == asked
         assert desk.notes.messages == []
+
+    def test_default_groups_are_uvs(self, tmp_path: Path, desk: Desk) -> None:
+        project = app(
+            tmp_path, "demo<2", more='[dependency-groups]\ndev = ["source"]\nops = ["speed"]\n'
+        )
+        desk.uv(project, "lock")
+        assert set(named(desk.read("project", project))) == {"app", "demo", "source"}
+        (told,) = desk.notes.messages
+        assert "by default of its groups (dev); --no-default-groups leaves it out" in told
+        pyproject = project / "pyproject.toml"
+        pyproject.write_text(pyproject.read_text() + '[tool.uv]\ndefault-groups = ["ops"]\n')
+        desk.uv(project, "lock")
+        assert set(named(desk.read("project", project))) == {"app", "demo", "speed"}
+        named_one = desk.read("project", project, groups=("dev",))
+        assert set(named(named_one)) == {"app", "demo", "source"}
+        (project / "uv.lock").unlink()
+        assert set(named(desk.read("project", project))) == {"app", "demo", "speed"}
 
     def test_unknown_extras_and_groups(self, tmp_path: Path, desk: Desk) -> None:
         project = app(tmp_path, "demo")

@@ -57,6 +57,28 @@ class TestLock:
             assert make(tmp_path / "packages/in", "").lock() is None
 
 
+class TestDefaultGroups:
+    @pytest.mark.parametrize(
+        ("settings", "groups"),
+        [
+            ("", ("Dev",)),
+            ('default-groups = ["ops"]', ("Ops",)),
+            ('default-groups = "all"', ("Dev", "Ops")),
+            ("default-groups = []", ()),
+            ("default-groups = 1", ()),
+        ],
+    )
+    def test_are_those_of_uv(self, tmp_path: Path, settings: str, groups: tuple[str, ...]) -> None:
+        text = f"[dependency-groups]\nDev = []\nOps = []\n[tool.uv]\n{settings}\n"
+        assert make(tmp_path, text).default_groups() == groups
+
+    def test_of_a_project_without_any(self, tmp_path: Path) -> None:
+        assert make(tmp_path, "").default_groups() == ()
+        (tmp_path / "pyproject.toml").unlink()
+        (tmp_path / "uv.lock").write_text("")
+        assert Project.at(tmp_path).default_groups() == ()
+
+
 class TestItself:
     @pytest.mark.parametrize(
         ("text", "is_package"),

@@ -141,6 +141,7 @@ def test_a_refused_one_is_not_told(
     hold_nothing(tmp_path, done, given)
 
 
+@pytest.mark.parametrize("in_the_list", [False, True], ids=["configured", "in the list"])
 @pytest.mark.parametrize("kind", ["requirements", "lock"])
 def test_a_recipe_and_its_lock(
     capfd: pytest.CaptureFixture[str],
@@ -149,14 +150,18 @@ def test_a_recipe_and_its_lock(
     wheels: list[Path],
     index: WebServer,
     kind: str,
+    in_the_list: bool,
 ) -> None:
     """What was locked with credentials is packed with them, though the lock has none."""
-    monkeypatch.setenv("UV_DEFAULT_INDEX", below(index, "simple/"))
+    address = below(index, "simple/")
+    option = f"--index-url {address}\n" if in_the_list else ""
+    if not in_the_list:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", address)
     given = tmp_path / ("pylock.toml" if kind == "lock" else "requirements.txt")
     given.write_text(
         pylock_of(wheels, below(index, "files/"))
         if kind == "lock"
-        else f"leaf==1.0 --hash=sha256:{sha256_of(wheels[1])}\n"
+        else f"{option}leaf==1.0 --hash=sha256:{sha256_of(wheels[1])}\n"
     )
     recipe = tmp_path / "kitbag.toml"
     recipe.write_text(

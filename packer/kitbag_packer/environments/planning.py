@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from kitbag_bundles.keys import BuildKey
-    from kitbag_packer.downloads.accounts import Accounts
     from kitbag_packer.downloads.settings import DownloadSettings
     from kitbag_packer.environments.carrying import Carried
     from kitbag_packer.environments.locks import Locks
@@ -37,9 +36,12 @@ def plan_carried(
     Raises what :func:`plan` raises, and :class:`UsageError` or :class:`NoMatch` for environments
     that are for none of them.
     """
+    from kitbag_packer.environments.indexes import know_accounts
+
     if not carried.specs:
         if settings.accounts is not None:
-            _know_accounts(carried.planned, settings.accounts)
+            for spec in dict.fromkeys(each.spec for each in carried.planned):
+                know_accounts(spec, settings.accounts, os.environ)
         return in_order(carried.planned)
     keys = sorted(builds, key=lambda key: key.order())
     places = carried.wheelhouse or [made_for(key, builds[key]) for key in keys]
@@ -92,17 +94,6 @@ def in_order(planned: Iterable[Planned]) -> tuple[Planned, ...]:
 def _order(planned: Planned) -> tuple[object, ...]:
     key = planned.made_for.key
     return (planned.spec.name, key.order() if key else (), str(planned.made_for.target))
-
-
-def _know_accounts(planned: Iterable[Planned], accounts: Accounts) -> None:
-    """Put what the configuration of uv and pip says of credentials into ``accounts``.
-
-    For environments of a lock, which were planned without any of that.
-    """
-    from kitbag_packer.environments.indexes import index_settings
-
-    for path in dict.fromkeys(each.spec.path for each in planned):
-        index_settings(path if path.is_dir() else path.parent, accounts, os.environ)
 
 
 def _plan_one(spec: Spec, place: For, locks: Locks) -> Planned:

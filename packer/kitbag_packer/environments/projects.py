@@ -34,17 +34,22 @@ class Project:
     @classmethod
     def at(cls, path: Path) -> Project:
         """The project at ``path``, which may name a file of it; raises :class:`UsageError`."""
-        if path.name in (_PYPROJECT, "uv.lock", "pylock.toml") and path.is_file():
-            path = path.parent
+        project = cls.near(path)
+        path = project.folder
         if not path.is_dir():
             raise UsageError(f"{path} is no directory; give the one that has the project")
-        project = cls(path)
         if not project.pyproject.is_file() and project.lock() is None:
             raise UsageError(
                 f"{path} has no pyproject.toml and no lock; give another directory, or name a file "
                 "with --lock or --requirements"
             )
         return project
+
+    @classmethod
+    def near(cls, path: Path) -> Project:
+        """The same, whatever is there."""
+        is_file = path.name in (_PYPROJECT, "uv.lock", "pylock.toml") and path.is_file()
+        return cls(path.parent if is_file else path)
 
     @property
     def pyproject(self) -> Path:

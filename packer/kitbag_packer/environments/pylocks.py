@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _LARGEST = 64 * 1024 * 1024
 """Bytes."""
 _NEWEST = "1.0"
+_REPOSITORIES = ("vcs", "git")
+"""Their keys, in a lock of PEP 751 and in one of uv."""
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -64,7 +66,7 @@ def pylock_of(
     from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
     _tell_of_version(table, where, reporter)
-    cleaned = _cleaned(table, accounts)
+    cleaned = without_credentials(table, accounts)
     packages = cleaned.get("packages")
     for package in packages if isinstance(packages, list) else []:
         _check_hashes(package, where)
@@ -100,6 +102,23 @@ def paths_in(lock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 yield each
 
 
+def without_credentials(value: Any, accounts: Accounts, *, below: bool = False) -> Any:
+    """A table of a lock without credentials in its addresses: they are moved to ``accounts``.
+
+    With ``below`` they count for what is below their addresses alone; a repository's always do.
+    """
+    if isinstance(value, dict):
+        return {
+            key: without_credentials(each, accounts, below=below or key in _REPOSITORIES)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [without_credentials(each, accounts, below=below) for each in value]
+    if isinstance(value, str) and "://" in value:
+        return accounts.add(value, below=below)
+    return value
+
+
 def _tell_of_version(table: Mapping[str, Any], where: str, reporter: Reporter) -> None:
     version = table.get("lock-version")
     if isinstance(version, str) and version.startswith("1.") and version != _NEWEST:
@@ -107,20 +126,6 @@ def _tell_of_version(table: Mapping[str, Any], where: str, reporter: Reporter) -
             f"{where} has lock-version {version}, and this kitbag knows {_NEWEST}; what is new in "
             "it is ignored"
         )
-
-
-def _cleaned(value: Any, accounts: Accounts, *, below: bool = False) -> Any:
-    """The same without credentials in addresses."""
-    if isinstance(value, dict):
-        return {
-            key: _cleaned(each, accounts, below=below or key == "vcs")
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [_cleaned(each, accounts, below=below) for each in value]
-    if isinstance(value, str) and "://" in value:
-        return accounts.add(value, below=below)
-    return value
 
 
 def _files(package: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ import pytest
 
 from kitbag_packer.downloads.accounts import Accounts
 from kitbag_packer.environments.indexes import index_settings, know_accounts
+from kitbag_packer.environments.model import Spec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,18 +136,32 @@ class TestOfLocks:
         self, tmp_path: Path, accounts: Accounts, environ: dict[str, str]
     ) -> None:
         environ |= {"TOKEN": "s3cret", "UV_INDEX": "https://c:s5cret@three/"}
-        (tmp_path / "pylock.toml").write_text('url = "https://a:s4cret@one/x.whl", url = "y"\n')
-        (tmp_path / "r.txt").write_text("x @ https://me:${TOKEN}@two/x.whl#egg=x\n")
-        know_accounts(tmp_path, accounts, environ)
+        (tmp_path / "pylock.toml").write_text(
+            '[[packages]]\nname = "x"\nwheels = [{ url = "https://a:s4cret@one/x.whl" }]\n'
+            'vcs = { url = "https://b:s6cret@four/repository.git" }\n'
+        )
+        (tmp_path / "r.txt").write_text("-r more.txt\n")
+        (tmp_path / "more.txt").write_text(
+            f"x @ https://me:${{TOKEN}}@two/x.whl --hash=sha256:{'0' * 64}\n"
+        )
+        know_accounts(Spec("app", "project", tmp_path), accounts, environ)
+        # What is for a repository is not shown to all of its server.
+        assert accounts.of("https://four/repository.git") == ("b", "s6cret")
+        assert accounts.of("https://four/x.whl") is None
         assert accounts.of("https://one/x.whl") == ("a", "s4cret")
         assert accounts.of("https://three/") == ("c", "s5cret")
         assert accounts.of("https://two/x.whl") is None
-        know_accounts(tmp_path / "r.txt", accounts, environ)
+        know_accounts(Spec("app", "requirements", tmp_path / "r.txt"), accounts, environ)
         assert accounts.of("https://two/x.whl") == ("me", "s3cret")
 
     def test_they_need_not_be_there(
         self, tmp_path: Path, accounts: Accounts, environ: dict[str, str]
     ) -> None:
         (tmp_path / "uv.lock").write_bytes(b"\xff")
-        know_accounts(tmp_path, accounts, environ)
-        know_accounts(tmp_path / "none" / "r.txt", accounts, environ)
+        for kind, path in (
+            ("project", tmp_path),
+            ("project", tmp_path / "none"),
+            ("lock", tmp_path / "uv.lock"),
+            ("requirements", tmp_path / "none" / "r.txt"),
+        ):
+            know_accounts(Spec("app", kind, path), accounts, environ)

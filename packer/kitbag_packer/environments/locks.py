@@ -194,7 +194,8 @@ class Locks:
                 answer = answer._replace(err=answer.err.replace(str(source), str(project.folder)))
                 raise self.uv.error_of(
                     answer,
-                    f"{pyproject} has no lock and can't be resolved for {made_for.target}",
+                    f"{pyproject} has no lock and can't be resolved for Python "
+                    f"{made_for.version} on {made_for.target}",
                     "correct it, or run 'uv lock' beside it and pack again",
                 )
             self._warn(answer, pyproject)

@@ -14,7 +14,7 @@ from kitbag_bundles.toml import loads
 from kitbag_packer.errors import Unverified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.pylock import Pylock
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LARGEST = 64 * 1024 * 1024
 """Bytes."""
 _NEWEST = "1.0"
+_SHOWN = 8
 _REPOSITORIES = ("vcs", "git")
 """Their keys, in a lock of PEP 751 and in one of uv."""
 
@@ -68,8 +69,7 @@ def pylock_of(
     _tell_of_version(table, where, reporter)
     cleaned = without_credentials(table, accounts)
     packages = cleaned.get("packages")
-    for package in packages if isinstance(packages, list) else []:
-        _check_hashes(package, where)
+    _check_hashes(packages if isinstance(packages, list) else [], where)
     for part in paths_in(cleaned):
         part["path"] = os.path.normpath(os.path.join(base, part["path"]))
     # It would write about a later minor version where nobody asked for it.
@@ -136,15 +136,18 @@ def _files(package: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield each
 
 
-def _check_hashes(package: Any, where: str) -> None:
-    if not isinstance(package, dict):
-        return
-    for each in _files(package):
-        if not each.get("hashes"):
-            raise Unverified(
-                f"{where} has no hash for a file of {package.get('name')}, so what arrives could "
-                "not be checked; make it anew from an index that publishes hashes"
-            )
+def _check_hashes(packages: Sequence[Any], where: str) -> None:
+    bare = [
+        str(package.get("name"))
+        for package in packages
+        if isinstance(package, dict) and not all(each.get("hashes") for each in _files(package))
+    ]
+    if bare:
+        more = f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
+        raise Unverified(
+            f"{where} has no hash for files of {', '.join(bare[:_SHOWN])}{more}, so what arrives "
+            "could not be checked; make it anew from an index that publishes hashes"
+        )
 
 
 def _one_line(error: object) -> str:

@@ -248,9 +248,7 @@ def _default_groups(spec: Spec, pylock: Pylock) -> list[str]:
 
 def _check_lock(pylock: Pylock, platform: Platform) -> None:
     """Whether the lock as a whole is for this Python and this system."""
-    _check_python(
-        pylock.requires_python, platform, "the lock", "; ask for another, or lock for this one"
-    )
+    _check_python(pylock.requires_python, platform, "it", "; ask for another, or lock for this one")
     doubts: list[KitbagError] = []
     for marker in pylock.environments or ():
         try:
@@ -269,9 +267,12 @@ def _check_python(
     wanted: SpecifierSet | None, platform: Platform, what: str, advice: str = ""
 ) -> None:
     # As uv has it, an early build of 3.15 will do where 3.15 is asked for.
-    version = platform.markers["python_full_version"]
-    release = re.sub(r"(a|b|rc)\d+$", "", version)
-    if wanted and not any(wanted.contains(each, prereleases=True) for each in (version, release)):
+    version = platform.made_for.version
+    versions = [version, re.sub(r"(a|b|rc)\d+$", "", version)]
+    if version.count(".") < 2:
+        # Where only the minor version is known, one patch that will do is enough.
+        versions.append(f"{version}.9999")
+    if wanted and not any(wanted.contains(each, prereleases=True) for each in versions):
         raise NoMatch(f"{what} needs Python {wanted}, which {version} is not{advice}")
 
 

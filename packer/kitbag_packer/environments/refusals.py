@@ -23,7 +23,7 @@ __all__ = ["Attempt", "told_once"]
 _ADVICE: dict[type[KitbagError], str] = {
     NoWheel: "leave out what has none, or lock versions that have wheels for it",
     Unverified: "make the lock anew from an index that publishes SHA-256",
-    NoMatch: "leave that out, or make a lock for it alone",
+    NoMatch: "leave out that Python or target, or make a lock for it alone",
     UsageError: "correct the lock, or make it anew with the tool that wrote it",
 }
 _HERE = "\0"

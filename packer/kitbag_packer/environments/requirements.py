@@ -12,9 +12,9 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kitbag_bundles.errors import UsageError
+from kitbag_bundles.errors import DigestMismatch, UsageError
 from kitbag_packer.errors import Unverified
 
 if TYPE_CHECKING:
@@ -108,6 +108,41 @@ def read_requirements(path: Path, environ: Mapping[str, str]) -> Requirements:
             f"{_ADVICE}"
         )
     return found
+
+
+def keep_hashed(packages: Sequence[dict[str, Any]], asked: Requirements, path: Path) -> None:
+    """Keep those files of a lock's ``packages`` whose SHA-256 the requirements in ``path`` have.
+
+    Raises :class:`DigestMismatch` for packages that have none such.
+    """
+    gone = [package for package in packages if not _keep_hashed(package, asked)]
+    if not gone:
+        return
+    told = []
+    for package in gone:
+        name = str(package.get("name"))
+        told.append(f"{asked.where(name) or path}: {name} {package.get('version', '')}".strip())
+    raise DigestMismatch(
+        f"{', '.join(told)} {'has' if len(told) == 1 else 'have'} no file with a hash that is "
+        "written there; it was changed or taken away since; write the file anew with 'uv pip "
+        "compile --generate-hashes' if that is meant"
+    )
+
+
+def _keep_hashed(package: dict[str, Any], asked: Requirements) -> bool:
+    """Keep those files of a package whose SHA-256 the requirements have; whether there are any."""
+    allowed = asked.hashes_of(str(package.get("name")), str(package.get("version", "")))
+
+    def is_allowed(file: Any) -> bool:
+        return isinstance(file, dict) and file.get("hashes", {}).get("sha256") in allowed
+
+    wheels = [each for each in package.pop("wheels", []) if is_allowed(each)]
+    singles = {kind: package.pop(kind, None) for kind in ("sdist", "archive")}
+    kept = {kind: file for kind, file in singles.items() if is_allowed(file)}
+    if wheels:
+        kept["wheels"] = wheels
+    package.update(kept)
+    return bool(kept)
 
 
 def _listed(pins: Sequence[Pin]) -> str:

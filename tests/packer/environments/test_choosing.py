@@ -267,9 +267,16 @@ def test_what_has_neither_is_refused_with_all_that_has_not() -> None:
 def test_a_lock_for_another_python(wanted: str) -> None:
     told = _error(_lock(**{"requires-python": wanted}))
     assert told == (
-        f"NoMatch {HERE}: the lock needs Python {wanted}, which 3.13.5 is not; ask for another, or "
+        f"NoMatch {HERE}: it needs Python {wanted}, which 3.13.5 is not; ask for another, or "
         "lock for this one"
     )
+
+
+def test_a_minor_version_stands_for_one_of_its_patches() -> None:
+    """As a wheelhouse has it."""
+    lock = _lock(SPEED, **{"requires-python": ">=3.13.2"})
+    assert _names(lock, version="3.13")
+    assert "needs Python >=3.13.2, which 3.12 is not" in _error(lock, version="3.12")
 
 
 def test_a_package_for_another_python() -> None:

@@ -143,12 +143,14 @@ class TestLocks:
             ("requirements.txt", "--requirements"),
             ("pylock.a.b.toml", "uv export"),
             ("lock.toml", "uv export"),
+            ("", "this directory with --project"),
         ],
     )
     def test_other_names(self, tmp_path: Path, desk: Desk, name: str, advice: str) -> None:
-        (tmp_path / name).write_text("")
+        if name:
+            (tmp_path / name).write_text("")
         told = str(desk.refused("lock", tmp_path / name))
-        assert f"{name} is not called pylock.toml" in told
+        assert f"{tmp_path / name} is not called pylock.toml" in told
         assert advice in told
 
     def test_the_short_form(self, tmp_path: Path, files: dict[str, Path]) -> None:
@@ -378,7 +380,7 @@ class TestWithoutLock:
         project = app(tmp_path, "demo>=7")
         told = desk.refused("project", project, target=WINDOWS)
         assert isinstance(told, ResolverError)
-        assert "can't be resolved for windows-x86_64-none: uv says: No solution" in str(told)
+        assert "for Python 3.13.5 on windows-x86_64-none: uv says: No solution" in str(told)
         assert "demo" in str(told)
 
     def test_offline(self, tmp_path: Path, desk: Desk, index: WebServer) -> None:
@@ -436,6 +438,14 @@ class TestRequirements:
         told = desk.refused("requirements", path)
         assert isinstance(told, DigestMismatch)
         assert f"{path}, line 2: demo 1.0 has no file with a hash" in str(told)
+        wrong = ("demo==1.0 <- demo-2.0-py3-none-any.whl", "leaf==1.5 <- demo-2.0-py3-none-any.whl")
+        told = desk.refused("requirements", self.write(tmp_path, files, *wrong))
+        assert f"{path}, line 1: demo 1.0, {path}, line 2: leaf 1.5 have no file" in str(told)
+
+    def test_a_lock_is_no_list_of_requirements(self, tmp_path: Path, desk: Desk) -> None:
+        for name, advice in (("pylock.toml", "it with --lock"), ("uv.lock", "with --project")):
+            (tmp_path / name).write_text("")
+            assert advice in str(desk.refused("requirements", tmp_path / name))
 
     def test_what_is_not_hashed_is_refused_before_uv_is_asked(
         self, tmp_path: Path, files: dict[str, Path], desk: Desk, index: WebServer

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import DigestMismatch, UsageError
+from kitbag_packer.downloads.accounts import without_secrets
 from kitbag_packer.errors import Unverified
 
 if TYPE_CHECKING:
@@ -147,14 +148,10 @@ def _keep_hashed(package: dict[str, Any], asked: Requirements) -> bool:
 
 def _listed(pins: Sequence[Pin]) -> str:
     """Which lines, and what is in them: ``requirements.txt, line 3 (idna>=3) is``."""
-    told = [f"{pin.where} ({_without_credentials(pin.text)})" for pin in pins[:5]]
+    told = [f"{pin.where} ({without_secrets(pin.text)})" for pin in pins[:5]]
     more = len(pins) - len(told)
     verb = "is" if len(pins) == 1 else "are"
     return " and ".join([", ".join(told), *([f"{more} more"] if more else [])]) + f" {verb}"
-
-
-def _without_credentials(text: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def _read(
@@ -188,7 +185,7 @@ def _read(
         if name in ("--requirement", "--constraint"):
             if "://" in value:
                 raise UsageError(
-                    f"{where} includes {_without_credentials(value)}, which is on the web and not "
+                    f"{where} includes {without_secrets(value)}, which is on the web and not "
                     "pinned; save it beside this file and include that"
                 )
             inside = found.constraints if name == "--constraint" else into
@@ -255,7 +252,7 @@ def _pin(line: str, where: str) -> Pin:
         if "/" in text or "\\" in text or text.lower().endswith((".whl", ".tar.gz", ".zip")):
             return Pin(where, text, "", "", hashes, is_address=True)
         raise UsageError(
-            f"{where} is no requirement that can be read: {_without_credentials(text)}; correct it"
+            f"{where} is no requirement that can be read: {without_secrets(text)}; correct it"
         ) from None
     name = str(canonicalize_name(asked.name))
     if asked.url:

@@ -172,7 +172,10 @@ class _Chooser:
         )
 
     def _archive(self, package: Package, source: PackageArchive) -> Pick:
-        address = source.path or urlsplit(source.url or "").path
+        try:
+            address = source.path or urlsplit(source.url or "").path
+        except ValueError:
+            raise UsageError(f"{package.name} has an address that can't be read") from None
         filename = re.split(r"[/\\]", address if source.path else unquote(address))[-1]
         if not filename.endswith(".whl"):
             reason = "it is an archive of source"

@@ -405,6 +405,11 @@ def test_addresses_of_wheels_that_will_not_do(filename: str, message: str, tmp_p
         _real(tmp_path, {"url": f"https://x.example/{filename}", "hashes": {"sha256": _hash("a")}})
 
 
+def test_an_address_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="a has an address that can't be read"):
+        _real(tmp_path, {"url": "https://[::1", "hashes": {"sha256": _hash("a")}})
+
+
 def test_directories_and_repositories(tmp_path: Path) -> None:
     (tmp_path / "my app").mkdir()
     (pick,) = _real(tmp_path, {"path": "my app", "editable": True}, "directory")

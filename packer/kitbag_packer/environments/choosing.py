@@ -7,7 +7,6 @@ do. A lock says nothing of yanked files: those are told by whoever makes the loc
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 from dataclasses import dataclass
@@ -22,11 +21,12 @@ from packaging.pylock import (
     PackageWheel,
     Pylock,
 )
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from kitbag_bundles.errors import KitbagError, NoMatch, UsageError
 from kitbag_packer.environments.misfits import why_none_fits
 from kitbag_packer.environments.model import DIRECTORY, SDIST, VCS, WHEEL, Pick
+from kitbag_packer.environments.naming import known
 from kitbag_packer.errors import NoWheel, Unverified
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def choose(spec: Spec, pylock: Pylock, platform: Platform, lock_path: Path) -> C
     :class:`NoMatch` for a Python or a target that it is not for.
     """
     try:
-        extras = _known(spec.extras, pylock.extras, "extra")
+        extras = known(spec.extras, pylock.extras, "extra")
         groups = (
-            *_known(spec.groups or (), pylock.dependency_groups, "dependency group"),
+            *known(spec.groups or (), pylock.dependency_groups, "dependency group"),
             *_default_groups(spec, pylock),
         )
         _check_lock(pylock, platform)
@@ -229,18 +229,6 @@ class _Chooser:
         if os.sep == "/" and not os.path.exists(os.path.join(self._base, path)):
             path = path.replace("\\", "/")
         return os.path.abspath(os.path.join(self._base, path))
-
-
-def _known(names: Sequence[str], declared: Sequence[str] | None, what: str) -> tuple[str, ...]:
-    """``names`` normalised, each of which the lock must have."""
-    there = {str(canonicalize_name(name)) for name in declared or ()}
-    for name in names:
-        if canonicalize_name(name) not in there:
-            near = difflib.get_close_matches(name.lower(), sorted(there), 1)
-            has = f"it has {', '.join(sorted(there))}" if there else "it has none"
-            hint = f"did you mean {near[0]}?" if near else f"{has}; name one of these, or none"
-            raise UsageError(f"it knows no {what} {name!r}; {hint}")
-    return tuple(str(canonicalize_name(name)) for name in names)
 
 
 def _default_groups(spec: Spec, pylock: Pylock) -> list[str]:

@@ -133,6 +133,7 @@ class Locks:
     def _read_project(self, project: Project, spec: Spec, made_for: For) -> Pylock:
         lock = project.lock()
         if lock is None or lock.name == "uv.lock":
+            project.check_names(spec.extras, spec.groups or ())
             self._tell_of_groups(project, spec)
         if lock is None:
             wanted = ("resolve", project, spec.extras, spec.groups, made_for, spec.glibc)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import UsageError, file_system_error
+from kitbag_packer.environments.naming import known
 from kitbag_packer.environments.pylocks import read_table
 from kitbag_packer.environments.staleness import is_dynamic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PYPROJECT = "pyproject.toml"
 _NO_SOURCE = (
@@ -84,6 +85,20 @@ class Project:
             return tuple(there)
         named = {_normal(str(each)) for each in wanted} if isinstance(wanted, list) else set()
         return tuple(name for name in there if _normal(name) in named)
+
+    def check_names(self, extras: Sequence[str], groups: Sequence[str]) -> None:
+        """Raise :class:`UsageError` for extras and dependency groups that it does not have."""
+        if not self.pyproject.is_file():
+            return
+        table = read_table(self.pyproject)
+        project, there = table.get("project"), table.get("dependency-groups")
+        old = ("dev",) if "dev-dependencies" in _uv_table(table) else ()
+        try:
+            known(groups, (*(there if isinstance(there, dict) else ()), *old), "dependency group")
+            if isinstance(project, dict) and not self.is_dynamic:
+                known(extras, project.get("optional-dependencies") or (), "extra")
+        except UsageError as error:
+            raise UsageError(f"{self.pyproject}: {error}") from None
 
     def added_to(self, lock: dict[str, Any]) -> dict[str, Any]:
         """``lock`` with the project itself in it, if it is a package and not in it yet."""

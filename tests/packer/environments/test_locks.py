@@ -219,9 +219,9 @@ class TestUvLock:
         desk.uv(project, "lock")
         for what in ("extras", "groups"):
             told = desk.refused("project", project, **{what: ("nope",)})
-            assert isinstance(told, ResolverError)
-            assert "uv.lock can't be read: uv says:" in str(told)
-            assert "nope" in str(told)
+            assert isinstance(told, UsageError)
+            assert "pyproject.toml: it knows no " in str(told)
+            assert "'nope'; it has none" in str(told)
 
     def test_asked_once_for_all_targets(self, tmp_path: Path, desk: Desk) -> None:
         project = app(tmp_path, "demo")

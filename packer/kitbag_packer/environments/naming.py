@@ -69,7 +69,10 @@ def known(names: Sequence[str], declared: Iterable[str] | None, what: str) -> tu
     for name in names:
         if canonicalize_name(name) not in there:
             near = difflib.get_close_matches(name.lower(), sorted(there), 1)
-            has = f"it has {', '.join(sorted(there))}" if there else "it has none"
-            hint = f"did you mean {near[0]}?" if near else f"{has}; name one of these, or none"
+            hint = f"it has {', '.join(sorted(there))}; name one of these, or none"
+            if near:
+                hint = f"did you mean {near[0]}?"
+            elif not there:
+                hint = "it has none; leave it out"
             raise UsageError(f"it knows no {what} {name!r}; {hint}")
     return tuple(str(canonicalize_name(name)) for name in names)

@@ -200,10 +200,33 @@ def lines_with(pattern: str) -> list[str]:
     return found
 
 
+REGISTRY = (
+    r"(?i)\b(test\.)?pypi\.org|pythonhosted|registry\.npmjs|"
+    # The option with an address of somebody; tests have hosts of one word, and loopback ones.
+    r"index[-_]url\W{1,5}https?://([^/\s@]*@)?"
+    r"(?!127\.|([\w-]+\.)*(example|test|invalid)\b)[\w-]+\.\w"
+)
+
+
 class TestRepository:
     def test_no_registry(self) -> None:
         """Where packages come from is the business of each machine's own settings."""
-        assert not lines_with(r"(?i)\b(test\.)?pypi\.org|pythonhosted|index[-_]url|registry\.npmjs")
+        assert not lines_with(REGISTRY)
+
+    @pytest.mark.parametrize(
+        ("line", "is_one"),
+        [
+            ("PIP_INDEX_URL=https://packages.corp.internal/simple", True),
+            ('index-url = "https://me:pass@packages.corp.internal/simple"', True),
+            ("--extra-index-url http://10.0.0.1/simple", True),
+            ("--index-url https://mirror.example/simple", False),
+            ("--index-url http://127.0.0.1:8080/simple", False),
+            ("--index-url https://corp/simple", False),
+            ('values.get("index-url", "")', False),
+        ],
+    )
+    def test_what_names_a_registry(self, line: str, is_one: bool) -> None:
+        assert bool(re.search(REGISTRY, line)) == is_one
 
     def test_no_path_of_this_checkout(self) -> None:
         places = {str(HOUSE)} - {"/"}

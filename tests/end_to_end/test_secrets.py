@@ -26,7 +26,6 @@ QUOTED = "s3cret%2Bof%2Fmine"
 FORMS = tuple(
     text.encode() for text in (SECRET, QUOTED, base64.b64encode(f"{ME}:{SECRET}".encode()).decode())
 )
-ONE = f"{'index'}-url"
 
 
 @pytest.fixture
@@ -84,7 +83,7 @@ def test_no_secret_is_kept(
         monkeypatch.setenv("UV_DEFAULT_INDEX", below(index, "simple/"))
     elif way == "pip's file":
         conf = given / "pip.conf"
-        conf.write_text(f"[global]\n{ONE} = {below(index, 'simple/')}\n")
+        conf.write_text(f"[global]\nindex-url = {below(index, 'simple/')}\n")
         monkeypatch.setenv("PIP_CONFIG_FILE", str(conf))
     elif way == "netrc":
         (given / "netrc").write_text(f"machine 127.0.0.1 login {ME} password {SECRET}\n")
@@ -102,7 +101,7 @@ def test_no_secret_is_kept(
         (given / "pylock.toml").write_text(pylock_of(wheels, below(index, "files/")))
         options = ["--lock", given / "pylock.toml"]
     else:
-        hashed.insert(0, f"--{ONE} {below(index, 'simple/')}")
+        hashed.insert(0, f"--index-url {below(index, 'simple/')}")
     asked.write_text("\n".join([*hashed, ""]))
     out = tmp_path / "app.kitbag"
     words = ["pack", "3.12", *options, "--wheelhouse-only", "--target", "linux-aarch64-gnu"]
@@ -142,6 +141,7 @@ def test_a_refused_one_is_not_told(
     hold_nothing(tmp_path, done, given)
 
 
+@pytest.mark.parametrize("in_the_list", [False, True], ids=["configured", "in the list"])
 @pytest.mark.parametrize("kind", ["requirements", "lock"])
 def test_a_recipe_and_its_lock(
     capfd: pytest.CaptureFixture[str],
@@ -150,14 +150,18 @@ def test_a_recipe_and_its_lock(
     wheels: list[Path],
     index: WebServer,
     kind: str,
+    in_the_list: bool,
 ) -> None:
     """What was locked with credentials is packed with them, though the lock has none."""
-    monkeypatch.setenv("UV_DEFAULT_INDEX", below(index, "simple/"))
+    address = below(index, "simple/")
+    option = f"--index-url {address}\n" if in_the_list else ""
+    if not in_the_list:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", address)
     given = tmp_path / ("pylock.toml" if kind == "lock" else "requirements.txt")
     given.write_text(
         pylock_of(wheels, below(index, "files/"))
         if kind == "lock"
-        else f"leaf==1.0 --hash=sha256:{sha256_of(wheels[1])}\n"
+        else f"{option}leaf==1.0 --hash=sha256:{sha256_of(wheels[1])}\n"
     )
     recipe = tmp_path / "kitbag.toml"
     recipe.write_text(

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _PORTS = {"http": 80, "https": 443}
 _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"`]*@")
+_UNQUOTED = re.compile(
+    r"(https?://)([^/?#\s'\"`:@\[\]]*):(?!\d+[/?#])([^/?#\s'\"`@]*[/?#][^\s'\"`]*)@", re.IGNORECASE
+)
+"""A password with one of ``/?#`` that nobody quoted: to a parser the host ends there, and what is
+left of the password is a path."""
 _SHORTEST = 4
 """Letters of a secret that is looked for in texts; a shorter one is in too many words."""
 
@@ -44,6 +49,7 @@ class Accounts:
         ``user`` and ``password`` beat those of ``url``. With ``below`` they count only for what is
         below ``url``, as those of a repository do. The user of an address of ssh is a part of it.
         """
+        url = _UNQUOTED.sub(self._quoted, url, count=1)
         parts = _split(url)
         if parts is None:
             return _USERINFO.sub("", url) if "://" in url else url
@@ -97,11 +103,21 @@ class Accounts:
             secrets = sorted(self._secrets, key=len, reverse=True)
         for secret in secrets:
             text = text.replace(secret, "****")
-        return _USERINFO.sub(_without_secret, text)
+        return without_secrets(text)
+
+    def _quoted(self, found: re.Match[str]) -> str:
+        start, user, secret = found.groups()
+        self._hide(secret)
+        return f"{start}{user}:{quote(unquote(secret), safe='')}@"
 
     def _hide(self, *secrets: str) -> None:
         with self._lock:
             self._secrets.update(each for each in secrets if len(each) >= _SHORTEST)
+
+
+def without_secrets(text: str) -> str:
+    """``text`` without the credentials that are in its addresses."""
+    return _USERINFO.sub(_without_secret, _UNQUOTED.sub(r"\1", text))
 
 
 def _without_secret(found: re.Match[str]) -> str:

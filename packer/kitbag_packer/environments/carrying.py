@@ -87,9 +87,12 @@ def pairs(specs: Iterable[Spec], places: Sequence[For]) -> list[tuple[Spec, For]
         seen: set[Target] = set()
         for place in mine:
             if place.key is None and place.target in seen:
+                several = [each.version for each in mine if each.target == place.target]
                 raise UsageError(
-                    f"environment {spec.name} is for two versions on {place.target}, and a "
-                    "wheelhouse has one for each; make two environments, or two bundles"
+                    f"environment {spec.name} is for {' and '.join(several)} on {place.target}, "
+                    "and in a wheelhouse it has one version for each target; pack a bundle for "
+                    "each, or give a recipe an environment for each (python = "
+                    f'"{several[0]}")'
                 )
             seen.add(place.target)
         found += [(spec, place) for place in mine]

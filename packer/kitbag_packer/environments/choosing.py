@@ -7,9 +7,9 @@ do. A lock says nothing of yanked files: those are told by whoever makes the loc
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -21,11 +21,12 @@ from packaging.pylock import (
     PackageWheel,
     Pylock,
 )
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from kitbag_bundles.errors import KitbagError, NoMatch, UsageError
 from kitbag_packer.environments.misfits import why_none_fits
 from kitbag_packer.environments.model import DIRECTORY, SDIST, VCS, WHEEL, Pick
+from kitbag_packer.environments.naming import known
 from kitbag_packer.errors import NoWheel, Unverified
 
 if TYPE_CHECKING:
@@ -34,37 +35,39 @@ if TYPE_CHECKING:
     from packaging.pylock import Package, PackageSdist
     from packaging.specifiers import SpecifierSet
 
-    from kitbag_packer.environments.model import For, Spec
+    from kitbag_packer.environments.model import Spec
     from kitbag_packer.environments.platforms import Platform
 
-__all__ = ["choose"]
+__all__ = ["Chosen", "choose"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_ADVICE = {
-    NoWheel: "leave that target out, or lock versions that have wheels for it",
-    Unverified: "make the lock anew from an index that publishes SHA-256",
-    NoMatch: "leave that target out, or make a lock for it alone",
-    UsageError: "correct the lock, or make it anew with the tool that wrote it",
-}
 
 
-def choose(
-    spec: Spec, made_for: For, pylock: Pylock, platform: Platform, lock_path: Path
-) -> tuple[Pick, ...]:
-    """What each package comes to for ``made_for``, in the order of their names.
+@dataclass(frozen=True)
+class Chosen:
+    """What became of the packages of a lock."""
+
+    picks: tuple[Pick, ...]
+    """In the order of their names."""
+    refused: tuple[tuple[str, KitbagError], ...] = ()
+    """Names of packages that can't be had, in the order of the lock, and why, in a clause:
+    :class:`NoWheel` for neither a wheel that fits nor a source, :class:`Unverified` for a file
+    without a SHA-256, :class:`NoMatch` for another Python and for a marker that can't be evaluated,
+    :class:`UsageError` for a lock that contradicts itself."""
+
+
+def choose(spec: Spec, pylock: Pylock, platform: Platform, lock_path: Path) -> Chosen:
+    """What each package comes to on ``platform``.
 
     ``lock_path`` begins messages; paths in the lock are relative to it, or to its folder.
 
-    Raises :class:`UsageError` for extras and groups that the lock does not have and for a lock that
-    contradicts itself, :class:`NoMatch` for a Python or a target that it is not for and for markers
-    that can't be evaluated, :class:`NoWheel` for packages that have neither a wheel that fits nor a
-    source, :class:`Unverified` for files without a SHA-256. What is wrong with several packages is
-    told in one message, and the gravest gives the kind.
+    Raises :class:`UsageError` for extras and groups that the lock does not have, and
+    :class:`NoMatch` for a Python or a target that it is not for.
     """
     try:
-        extras = _known(spec.extras, pylock.extras, "extra")
+        extras = known(spec.extras, pylock.extras, "extra")
         groups = (
-            *_known(spec.groups or (), pylock.dependency_groups, "dependency group"),
+            *known(spec.groups or (), pylock.dependency_groups, "dependency group"),
             *_default_groups(spec, pylock),
         )
         _check_lock(pylock, platform)
@@ -78,20 +81,18 @@ def choose(
         try:
             found.append(chooser.pick(package, source))
         except KitbagError as error:
-            chooser.failures.append(error)
-    if chooser.failures:
-        raise _together(chooser.failures, made_for, lock_path)
-    return tuple(sorted(found, key=lambda pick: pick.name))
+            chooser.refused.append((package.name, error))
+    return Chosen(tuple(sorted(found, key=lambda pick: pick.name)), tuple(chooser.refused))
 
 
 class _Chooser:
-    """Turns packages into picks; what can't be had is kept in ``failures``."""
+    """Turns packages into picks; what can't be had is kept in ``refused``."""
 
     def __init__(self, platform: Platform, base: Path) -> None:
         self._platform = platform
         self._tags = frozenset(platform.tags)
         self._base = base
-        self.failures: list[KitbagError] = []
+        self.refused: list[tuple[str, KitbagError]] = []
 
     def wanted(
         self, packages: Sequence[Package], extras: Collection[str], groups: Collection[str]
@@ -110,7 +111,7 @@ class _Chooser:
                 found[package.name] = self._ready(package)
             except KitbagError as error:
                 what = "" if isinstance(error, (NoWheel, UsageError)) else f"{package.name}: "
-                self.failures.append(type(error)(f"{what}{error}"))
+                self.refused.append((package.name, type(error)(f"{what}{error}")))
         return list(found.values())
 
     def _ready(self, package: Package) -> Package:
@@ -139,7 +140,7 @@ class _Chooser:
             return self._archive(package, source)
         if isinstance(source, PackageWheel):
             return self._file(package, source, WHEEL, source.filename)
-        reason = "it has no wheels"
+        reason = f"the lock lists no wheels of it for {self._platform.made_for.target}"
         if package.wheels:
             names = [wheel.filename for wheel in package.wheels]
             reason = f"it {why_none_fits(names, self._platform)}"
@@ -171,7 +172,10 @@ class _Chooser:
         )
 
     def _archive(self, package: Package, source: PackageArchive) -> Pick:
-        address = source.path or urlsplit(source.url or "").path
+        try:
+            address = source.path or urlsplit(source.url or "").path
+        except ValueError:
+            raise UsageError(f"{package.name} has an address that can't be read") from None
         filename = re.split(r"[/\\]", address if source.path else unquote(address))[-1]
         if not filename.endswith(".whl"):
             reason = "it is an archive of source"
@@ -227,18 +231,6 @@ class _Chooser:
         return os.path.abspath(os.path.join(self._base, path))
 
 
-def _known(names: Sequence[str], declared: Sequence[str] | None, what: str) -> tuple[str, ...]:
-    """``names`` normalised, each of which the lock must have."""
-    there = {str(canonicalize_name(name)) for name in declared or ()}
-    for name in names:
-        if canonicalize_name(name) not in there:
-            near = difflib.get_close_matches(name.lower(), sorted(there), 1)
-            has = f"it has {', '.join(sorted(there))}" if there else "it has none"
-            hint = f"did you mean {near[0]}?" if near else f"{has}; name one of these, or none"
-            raise UsageError(f"it knows no {what} {name!r}; {hint}")
-    return tuple(str(canonicalize_name(name)) for name in names)
-
-
 def _default_groups(spec: Spec, pylock: Pylock) -> list[str]:
     """The groups that nobody has to name; the nameless ones stand for the project itself."""
     hidden = set() if spec.groups is None else set(pylock.dependency_groups or ())
@@ -247,7 +239,7 @@ def _default_groups(spec: Spec, pylock: Pylock) -> list[str]:
 
 def _check_lock(pylock: Pylock, platform: Platform) -> None:
     """Whether the lock as a whole is for this Python and this system."""
-    _check_python(pylock.requires_python, platform, "the lock")
+    _check_python(pylock.requires_python, platform, "it", "; ask for another, or lock for this one")
     doubts: list[KitbagError] = []
     for marker in pylock.environments or ():
         try:
@@ -262,12 +254,17 @@ def _check_lock(pylock: Pylock, platform: Platform) -> None:
         raise NoMatch(f"the lock is only for {told}, and not for {platform}; lock for it too")
 
 
-def _check_python(wanted: SpecifierSet | None, platform: Platform, what: str) -> None:
+def _check_python(
+    wanted: SpecifierSet | None, platform: Platform, what: str, advice: str = ""
+) -> None:
     # As uv has it, an early build of 3.15 will do where 3.15 is asked for.
-    version = platform.markers["python_full_version"]
-    release = re.sub(r"(a|b|rc)\d+$", "", version)
-    if wanted and not any(wanted.contains(each, prereleases=True) for each in (version, release)):
-        raise NoMatch(f"{what} needs Python {wanted}, which {version} is not")
+    version = platform.made_for.version
+    versions = [version, re.sub(r"(a|b|rc)\d+$", "", version)]
+    if version.count(".") < 2:
+        # Where only the minor version is known, one patch that will do is enough.
+        versions.append(f"{version}.9999")
+    if wanted and not any(wanted.contains(each, prereleases=True) for each in versions):
+        raise NoMatch(f"{what} needs Python {wanted}, which {version} is not{advice}")
 
 
 def _build_number(wheel: PackageWheel) -> tuple[int, str] | tuple[()]:
@@ -280,17 +277,3 @@ def _version(package: Package) -> str:
 
 def _called(package: Package) -> str:
     return f"{package.name} {package.version}" if package.version else package.name
-
-
-def _together(failures: Sequence[KitbagError], made_for: For, lock_path: Path) -> KitbagError:
-    """All failures as one of the gravest kind."""
-    # Equals of the same weight: the one that a person can do most about comes first.
-    kinds = (Unverified, UsageError, NoWheel, NoMatch)
-    kind = max(
-        (kind for kind in kinds if any(type(each) is kind for each in failures)),
-        key=lambda kind: kind.exit_status,
-    )
-    told = "; ".join(map(str, failures))
-    if len(failures) > 1:
-        told = f"{len(failures)} packages can't be had for {made_for.target}: {told}"
-    return kind(f"{lock_path}: {told}; {_ADVICE[kind]}")

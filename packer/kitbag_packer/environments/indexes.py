@@ -6,26 +6,33 @@ line, where every process of the machine could read them.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kitbag_bundles.errors import UsageError
 from kitbag_bundles.toml import loads
+from kitbag_packer.environments.model import PROJECT, REQUIREMENTS
 from kitbag_packer.environments.pipconf import pip_configuration
+from kitbag_packer.environments.projects import Project
+from kitbag_packer.environments.pylocks import read_table, without_credentials
+from kitbag_packer.errors import Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from kitbag_packer.downloads.accounts import Accounts
+    from kitbag_packer.environments.model import Spec
 
-_ONE, _MORE = (f"{kind}-url" for kind in ("index", "extra-index"))
-_KEYS = ("index", _ONE, _MORE, "find-links", "no-index")
-_OLD = {_ONE: "UV_INDEX" + "_URL", _MORE: "UV_EXTRA_INDEX" + "_URL"}
-_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", *_OLD.values(), "UV_FIND_LINKS")
-_FILLED = re.compile(r"https?://[^/\s'\"@]+@[^\s'\"#]+")
-_VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
+_KEYS = ("index", "index-url", "extra-index-url", "find-links", "no-index")
+_VARIABLES = (
+    *("UV_DEFAULT_INDEX", "UV_INDEX", "UV_FIND_LINKS"),
+    # What the first two were called before.
+    *("UV_INDEX_URL", "UV_EXTRA_INDEX_URL"),
+)
 _NAMED = re.compile(r"([A-Za-z0-9_.-]+)=(.+)", re.DOTALL)
 
 
@@ -67,21 +74,30 @@ def index_settings(
     return found, ("--no-index",) if pip.no_index else ()
 
 
-def know_accounts(path: Path, accounts: Accounts, environ: Mapping[str, str]) -> None:
-    """Put all credentials that an environment of ``path`` could need into ``accounts``.
+def know_accounts(spec: Spec, accounts: Accounts, environ: Mapping[str, str]) -> None:
+    """Put all credentials that an environment of ``spec`` could need into ``accounts``.
 
     For one that was planned before: those of the configuration, and of the addresses in its lock
-    or its requirements. ``path`` is a project's directory or a file; it need not be there any more.
+    or its requirements, which need not be there any more.
     """
-    is_project = path.is_dir()
-    index_settings(path if is_project else path.parent, accounts, environ)
-    for place in (path / "uv.lock", path / "pylock.toml") if is_project else (path,):
-        try:
-            text = place.read_text("utf-8")
-        except (OSError, UnicodeError):
-            continue
-        for address in _FILLED.findall(text):
-            accounts.add(_VARIABLE.sub(lambda one: environ.get(one[1], one[0]), address))
+    from kitbag_packer.environments.requirements import read_requirements
+
+    place: Path | None = spec.path
+    if spec.kind == PROJECT:
+        project = Project.near(spec.path)
+        index_settings(project.folder, accounts, environ)
+        place = project.lock()
+    else:
+        index_settings(spec.path.parent, accounts, environ)
+    if place is None:
+        return
+    # What can't be read says nothing here: the packages are known already.
+    with contextlib.suppress(UsageError, Unverified):
+        if spec.kind == REQUIREMENTS:
+            for address in read_requirements(place, environ).addresses:
+                accounts.add(address)
+        else:
+            without_credentials(read_table(place), accounts)
 
 
 def _note(name: str, url: str, accounts: Accounts, environ: Mapping[str, str]) -> None:
@@ -103,7 +119,7 @@ def _addresses(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for each in indexes if isinstance(indexes, list) else []:
         if isinstance(each, dict) and isinstance(each.get("url"), str):
             yield str(each.get("name", "")), each["url"]
-    for key in (_ONE, _MORE, "find-links"):
+    for key in ("index-url", "extra-index-url", "find-links"):
         value = table.get(key, [])
         for each in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
             if isinstance(each, str):

@@ -14,12 +14,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kitbag_bundles.errors import DigestMismatch, KitbagError, UsageError
+from kitbag_bundles.errors import KitbagError, UsageError
 from kitbag_packer.environments.indexes import index_settings
 from kitbag_packer.environments.model import LOCK, PROJECT
 from kitbag_packer.environments.projects import Project, copied
 from kitbag_packer.environments.pylocks import parsed, paths_in, pylock_of, read_table
-from kitbag_packer.environments.requirements import read_requirements
+from kitbag_packer.environments.requirements import keep_hashed, read_requirements
 from kitbag_packer.environments.staleness import check_lock
 from kitbag_packer.environments.uvplatforms import uv_platform
 from kitbag_packer.environments.uvtool import Uv
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from kitbag_bundles.reporting import Reporter
     from kitbag_packer.downloads.accounts import Accounts
     from kitbag_packer.environments.model import For, Spec
-    from kitbag_packer.environments.requirements import Requirements
     from kitbag_packer.environments.uvtool import Answer
 
 _T = TypeVar("_T")
@@ -117,12 +116,14 @@ class Locks:
         from packaging.pylock import is_valid_pylock_path
 
         if not is_valid_pylock_path(path):
-            advice = {"uv.lock": "name its directory with --project"}.get(
-                path.name,
-                "name it with --requirements"
-                if path.suffix in (".txt", ".in")
-                else "give it such a name, or make one with 'uv export --format pylock.toml'",
-            )
+            if path.name == "uv.lock":
+                advice = "name its directory with --project"
+            elif path.is_dir():
+                advice = "name the file, or this directory with --project"
+            elif path.suffix in (".txt", ".in"):
+                advice = "name it with --requirements"
+            else:
+                advice = "give it such a name, or make one with 'uv export --format pylock.toml'"
             raise UsageError(
                 f"{path} is not called pylock.toml or pylock.<name>.toml, as PEP 751 asks of a "
                 f"lock; {advice}"
@@ -131,6 +132,9 @@ class Locks:
 
     def _read_project(self, project: Project, spec: Spec, made_for: For) -> Pylock:
         lock = project.lock()
+        if lock is None or lock.name == "uv.lock":
+            project.check_names(spec.extras, spec.groups or ())
+            self._tell_of_groups(project, spec)
         if lock is None:
             wanted = ("resolve", project, spec.extras, spec.groups, made_for, spec.glibc)
             return self._once(wanted, lambda: self._resolve(project, spec, made_for))
@@ -148,9 +152,11 @@ class Locks:
         """What ``uv.lock`` has for all targets."""
         index_settings(project.folder, self._accounts, self._environ)
         options = [each for name in spec.extras for each in ("--extra", name)]
-        options += [each for name in spec.groups or () for each in ("--group", name)]
+        if spec.groups is not None:
+            options += ["--no-default-groups"]
+            options += [each for name in spec.groups for each in ("--group", name)]
         answer = self.uv.ask(
-            ["export", "--frozen", "--no-default-groups", *_FORMAT, *options],
+            ["export", "--frozen", *_FORMAT, *options],
             project.folder,
             f"{lock} can't be read",
         )
@@ -179,9 +185,8 @@ class Locks:
                 # What such a project depends on only its build tells, and a build writes.
                 source = stack.enter_context(copied(project.folder))
             place = source / pyproject.name
-            chosen += [
-                each for name in spec.groups or () for each in ("--group", f"{place}:{name}")
-            ]
+            groups = project.default_groups() if spec.groups is None else spec.groups
+            chosen += [each for name in groups for each in ("--group", f"{place}:{name}")]
             answer = self.uv.run(
                 ["pip", "compile", place, *_QUIET, *_python(made_for), *options, *chosen],
                 project.folder,
@@ -191,7 +196,8 @@ class Locks:
                 answer = answer._replace(err=answer.err.replace(str(source), str(project.folder)))
                 raise self.uv.error_of(
                     answer,
-                    f"{pyproject} has no lock and can't be resolved for {made_for.target}",
+                    f"{pyproject} has no lock and can't be resolved for Python "
+                    f"{made_for.version} on {made_for.target}",
                     "correct it, or run 'uv lock' beside it and pack again",
                 )
             self._warn(answer, pyproject)
@@ -204,6 +210,11 @@ class Locks:
 
     def _look_up(self, path: Path, made_for: For) -> Pylock:
         """Where the files of pinned requirements are, for all targets."""
+        from packaging.pylock import is_valid_pylock_path
+
+        if path.name == "uv.lock" or is_valid_pylock_path(path):
+            option = "its directory with --project" if path.name == "uv.lock" else "it with --lock"
+            raise UsageError(f"{path} is a lock, and no list of requirements; name {option}")
         asked = read_requirements(path, self._environ)
         variables, options = index_settings(path.parent, self._accounts, self._environ)
         for address in asked.addresses:
@@ -217,8 +228,7 @@ class Locks:
         )  # fmt: skip
         self._warn(answer, path)
         table = parsed(answer.out, str(path))
-        for package in table.get("packages", []):
-            _keep_hashed(package, asked, path)
+        keep_hashed(table.get("packages", []), asked, path)
         return pylock_of(table, str(path), path.parent, self._accounts, self._reporter)
 
     def _made(self, table: dict[str, Any], where: Path, base: Path, spec: Spec) -> Pylock:
@@ -229,38 +239,29 @@ class Locks:
         table["dependency-groups"] = list(spec.groups or ())
         return pylock_of(table, str(where), base, self._accounts, self._reporter)
 
+    def _tell_of_groups(self, project: Project, spec: Spec) -> None:
+        """Say that more comes along than the project itself needs, unless it was asked for."""
+        groups = project.default_groups() if spec.groups is None else ()
+        told = (
+            f"{project.pyproject}: with what uv installs by default of its groups "
+            f"({', '.join(groups)}); --no-default-groups leaves it out, groups = [] in a recipe"
+        )
+        if groups and self._is_new(told):
+            self._reporter.info(told)
+
+    def _is_new(self, remark: str) -> bool:
+        with self._lock:
+            known = remark in self._told
+            self._told.add(remark)
+        return not known
+
     def _warn(self, answer: Answer, about: Path) -> None:
         """Pass on what uv warned of, each thing once."""
         for warning in self.uv.warnings(answer):
-            with self._lock:
-                known = warning in self._told
-                self._told.add(warning)
-            if not known:
+            if self._is_new(warning):
                 self._reporter.warn(f"{about}: uv warns: {warning}")
 
 
 def _python(made_for: For) -> tuple[str, ...]:
     """The target's version; an interpreter uv asks only how a build would go."""
     return ("--python-version", made_for.version, "--python", sys.executable)
-
-
-def _keep_hashed(package: dict[str, Any], asked: Requirements, path: Path) -> None:
-    """Keep those files of a package whose SHA-256 the requirements have."""
-    name, version = str(package.get("name")), str(package.get("version", ""))
-    allowed = asked.hashes_of(name, version)
-
-    def is_allowed(file: Any) -> bool:
-        return isinstance(file, dict) and file.get("hashes", {}).get("sha256") in allowed
-
-    wheels = [each for each in package.pop("wheels", []) if is_allowed(each)]
-    singles = {kind: package.pop(kind, None) for kind in ("sdist", "archive")}
-    kept = {kind: file for kind, file in singles.items() if is_allowed(file)}
-    if wheels:
-        kept["wheels"] = wheels
-    if not kept:
-        raise DigestMismatch(
-            f"{asked.where(name) or path}: {name} {version} has no file with a hash that is "
-            "written there; it was changed or taken away since; write the file anew with 'uv pip "
-            "compile --generate-hashes' if that is meant"
-        )
-    package.update(kept)

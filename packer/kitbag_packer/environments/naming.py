@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.environments import is_environment_name, is_program_name
+from kitbag_bundles.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from kitbag_packer.environments.model import Spec
@@ -54,3 +56,23 @@ def problems(spec: Spec) -> Iterator[tuple[str, str]]:
                 yield field, f"{name!r} is no name of a console script; name one as it is called"
     if spec.glibc and not _GLIBC.fullmatch(spec.glibc):
         yield "glibc", f"{spec.glibc!r} is no version of glibc; write one such as 2.17"
+
+
+def known(names: Sequence[str], declared: Iterable[str] | None, what: str) -> tuple[str, ...]:
+    """``names`` normalised; raises :class:`UsageError` for one that is not among ``declared``.
+
+    ``what`` they are: ``extra`` or ``dependency group``.
+    """
+    from packaging.utils import canonicalize_name
+
+    there = {str(canonicalize_name(name)) for name in declared or ()}
+    for name in names:
+        if canonicalize_name(name) not in there:
+            near = difflib.get_close_matches(name.lower(), sorted(there), 1)
+            hint = f"it has {', '.join(sorted(there))}; name one of these, or none"
+            if near:
+                hint = f"did you mean {near[0]}?"
+            elif not there:
+                hint = "it has none; leave it out"
+            raise UsageError(f"it knows no {what} {name!r}; {hint}")
+    return tuple(str(canonicalize_name(name)) for name in names)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _SECTIONS = ("global", "install")
 _PREFIX = "PIP_"
-_INDEX, _EXTRA = (f"{kind}-url" for kind in ("index", "extra-index"))
 _FALSE = ("", "0", "false", "no", "off", "n", "f")
 
 
@@ -55,8 +54,8 @@ def pip_configuration(environ: Mapping[str, str]) -> PipConfiguration:
             values[name[len(_PREFIX) :].lower().replace("_", "-")] = value
     links = values.get("find-links", "").split()
     return PipConfiguration(
-        index=values.get(_INDEX, "").strip(),
-        extra=tuple(values.get(_EXTRA, "").split()),
+        index=values.get("index-url", "").strip(),
+        extra=tuple(values.get("extra-index-url", "").split()),
         links=tuple(each if "://" in each else _absolute(each) for each in links),
         no_index=values.get("no-index", "").strip().lower() not in _FALSE,
         hosts=tuple(values.get("trusted-host", "").split()),

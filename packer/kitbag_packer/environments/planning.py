@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from kitbag_bundles.errors import KitbagError
 from kitbag_packer.environments.carrying import made_for, pairs
 from kitbag_packer.environments.model import Planned
+from kitbag_packer.environments.refusals import Attempt, told_once
 from kitbag_packer.errors import raise_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from kitbag_bundles.keys import BuildKey
-    from kitbag_packer.downloads.accounts import Accounts
     from kitbag_packer.downloads.settings import DownloadSettings
     from kitbag_packer.environments.carrying import Carried
     from kitbag_packer.environments.locks import Locks
@@ -37,9 +37,12 @@ def plan_carried(
     Raises what :func:`plan` raises, and :class:`UsageError` or :class:`NoMatch` for environments
     that are for none of them.
     """
+    from kitbag_packer.environments.indexes import know_accounts
+
     if not carried.specs:
         if settings.accounts is not None:
-            _know_accounts(carried.planned, settings.accounts)
+            for spec in dict.fromkeys(each.spec for each in carried.planned):
+                know_accounts(spec, settings.accounts, os.environ)
         return in_order(carried.planned)
     keys = sorted(builds, key=lambda key: key.order())
     places = carried.wheelhouse or [made_for(key, builds[key]) for key in keys]
@@ -57,31 +60,20 @@ def plan(
     from kitbag_packer.environments.locks import Locks
 
     locks = Locks(reporter, accounts=settings.accounts, offline=settings.offline)
-    failures: list[KitbagError] = []
-    found: list[Planned] = []
-
-    def attempt(pair: tuple[Spec, For]) -> Planned | KitbagError:
-        try:
-            return _plan_one(*pair, locks)
-        except KitbagError as error:
-            return error
-
     with ThreadPoolExecutor(_AT_A_TIME, "plan") as threads:
         try:
-            for outcome in threads.map(attempt, wanted):
-                if isinstance(outcome, KitbagError):
-                    failures.append(outcome)
-                else:
-                    found.append(outcome)
+            attempts = list(threads.map(lambda pair: _attempt(pair[0], pair[1], locks), wanted))
         except BaseException:
             locks.uv.stop()
             raise
     raise_all(
-        failures,
+        told_once(attempts),
         reporter,
-        "environments can't be packed, see above; nothing was fetched",
+        "things keep environments from being packed, see above; nothing was fetched",
     )
-    return in_order(found)
+    return in_order(
+        Planned(each.spec, each.place, each.chosen.picks) for each in attempts if each.chosen
+    )
 
 
 def in_order(planned: Iterable[Planned]) -> tuple[Planned, ...]:
@@ -94,22 +86,13 @@ def _order(planned: Planned) -> tuple[object, ...]:
     return (planned.spec.name, key.order() if key else (), str(planned.made_for.target))
 
 
-def _know_accounts(planned: Iterable[Planned], accounts: Accounts) -> None:
-    """Put what the configuration of uv and pip says of credentials into ``accounts``.
-
-    For environments of a lock, which were planned without any of that.
-    """
-    from kitbag_packer.environments.indexes import index_settings
-
-    for path in dict.fromkeys(each.spec.path for each in planned):
-        index_settings(path if path.is_dir() else path.parent, accounts, os.environ)
-
-
-def _plan_one(spec: Spec, place: For, locks: Locks) -> Planned:
+def _attempt(spec: Spec, place: For, locks: Locks) -> Attempt:
     from kitbag_packer.environments.choosing import choose
     from kitbag_packer.environments.platforms import Platform
 
-    platform = Platform.of(place, spec.glibc, place.release)
-    lock = locks.read(spec, place)
-    picks = choose(spec, place, lock, platform, locks.lock_of(spec))
-    return Planned(spec, place, tuple(sorted(picks, key=lambda pick: pick.name)))
+    try:
+        platform = Platform.of(place, spec.glibc, place.release)
+        lock, path = locks.read(spec, place), locks.lock_of(spec)
+        return Attempt(spec, place, choose(spec, lock, platform, path), path)
+    except KitbagError as error:
+        return Attempt(spec, place, error=error)

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import UsageError, file_system_error
+from kitbag_packer.environments.naming import known
 from kitbag_packer.environments.pylocks import read_table
 from kitbag_packer.environments.staleness import is_dynamic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _PYPROJECT = "pyproject.toml"
 _NO_SOURCE = (
@@ -34,17 +35,22 @@ class Project:
     @classmethod
     def at(cls, path: Path) -> Project:
         """The project at ``path``, which may name a file of it; raises :class:`UsageError`."""
-        if path.name in (_PYPROJECT, "uv.lock", "pylock.toml") and path.is_file():
-            path = path.parent
+        project = cls.near(path)
+        path = project.folder
         if not path.is_dir():
             raise UsageError(f"{path} is no directory; give the one that has the project")
-        project = cls(path)
         if not project.pyproject.is_file() and project.lock() is None:
             raise UsageError(
                 f"{path} has no pyproject.toml and no lock; give another directory, or name a file "
                 "with --lock or --requirements"
             )
         return project
+
+    @classmethod
+    def near(cls, path: Path) -> Project:
+        """The same, whatever is there."""
+        is_file = path.name in (_PYPROJECT, "uv.lock", "pylock.toml") and path.is_file()
+        return cls(path.parent if is_file else path)
 
     @property
     def pyproject(self) -> Path:
@@ -66,15 +72,41 @@ class Project:
         """Whether its dependencies are known only to its build."""
         return is_dynamic(self.folder)
 
+    def default_groups(self) -> tuple[str, ...]:
+        """Dependency groups that uv installs where nobody names any."""
+        # https://docs.astral.sh/uv/concepts/projects/dependencies/#default-groups
+        if not self.pyproject.is_file():
+            return ()
+        table = read_table(self.pyproject)
+        groups = table.get("dependency-groups")
+        there = [str(name) for name in groups] if isinstance(groups, dict) else []
+        wanted = _uv_table(table).get("default-groups", ["dev"])
+        if wanted == "all":
+            return tuple(there)
+        named = {_normal(str(each)) for each in wanted} if isinstance(wanted, list) else set()
+        return tuple(name for name in there if _normal(name) in named)
+
+    def check_names(self, extras: Sequence[str], groups: Sequence[str]) -> None:
+        """Raise :class:`UsageError` for extras and dependency groups that it does not have."""
+        if not self.pyproject.is_file():
+            return
+        table = read_table(self.pyproject)
+        project, there = table.get("project"), table.get("dependency-groups")
+        old = ("dev",) if "dev-dependencies" in _uv_table(table) else ()
+        try:
+            known(groups, (*(there if isinstance(there, dict) else ()), *old), "dependency group")
+            if isinstance(project, dict) and not self.is_dynamic:
+                known(extras, project.get("optional-dependencies") or (), "extra")
+        except UsageError as error:
+            raise UsageError(f"{self.pyproject}: {error}") from None
+
     def added_to(self, lock: dict[str, Any]) -> dict[str, Any]:
         """``lock`` with the project itself in it, if it is a package and not in it yet."""
-        from packaging.utils import canonicalize_name
-
         name = self._package_name()
         packages = lock.get("packages", [])
         if not name or not isinstance(packages, list):
             return lock
-        normal = str(canonicalize_name(name))
+        normal = _normal(name)
         if any(isinstance(each, dict) and each.get("name") == normal for each in packages):
             return lock
         itself = {"name": normal, "directory": {"path": str(self.folder)}}
@@ -92,20 +124,16 @@ class Project:
         if not self.pyproject.is_file():
             return ""
         table = read_table(self.pyproject)
-        project, tool = table.get("project"), table.get("tool")
-        uv = tool.get("uv") if isinstance(tool, dict) else None
-        wanted = uv.get("package") if isinstance(uv, dict) else None
+        project, wanted = table.get("project"), _uv_table(table).get("package")
         if wanted is False or (wanted is None and "build-system" not in table):
             return ""
         return str(project.get("name", "")) if isinstance(project, dict) else ""
 
     def _is_member_of(self, root: Path) -> bool:
         try:
-            tool = read_table(root / _PYPROJECT).get("tool")
+            workspace = _uv_table(read_table(root / _PYPROJECT)).get("workspace")
         except UsageError:
             return False
-        uv = tool.get("uv") if isinstance(tool, dict) else None
-        workspace = uv.get("workspace") if isinstance(uv, dict) else None
         if not isinstance(workspace, dict):
             return False
         return self._is_in(root, workspace.get("members")) and not self._is_in(
@@ -118,6 +146,19 @@ class Project:
                 if any(os.path.samefile(each, self.folder) for each in root.glob(str(pattern))):
                     return True
         return False
+
+
+def _uv_table(pyproject: dict[str, Any]) -> dict[str, Any]:
+    """``[tool.uv]``; empty where there is none."""
+    tool = pyproject.get("tool")
+    uv = tool.get("uv") if isinstance(tool, dict) else None
+    return uv if isinstance(uv, dict) else {}
+
+
+def _normal(name: str) -> str:
+    from packaging.utils import canonicalize_name
+
+    return str(canonicalize_name(name))
 
 
 @contextlib.contextmanager

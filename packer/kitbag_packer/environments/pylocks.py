@@ -14,7 +14,7 @@ from kitbag_bundles.toml import loads
 from kitbag_packer.errors import Unverified
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from packaging.pylock import Pylock
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _LARGEST = 64 * 1024 * 1024
 """Bytes."""
 _NEWEST = "1.0"
+_SHOWN = 8
+_REPOSITORIES = ("vcs", "git")
+"""Their keys, in a lock of PEP 751 and in one of uv."""
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -64,10 +67,9 @@ def pylock_of(
     from packaging.pylock import Pylock, PylockUnsupportedVersionError, PylockValidationError
 
     _tell_of_version(table, where, reporter)
-    cleaned = _cleaned(table, accounts)
+    cleaned = without_credentials(table, accounts)
     packages = cleaned.get("packages")
-    for package in packages if isinstance(packages, list) else []:
-        _check_hashes(package, where)
+    _check_hashes(packages if isinstance(packages, list) else [], where)
     for part in paths_in(cleaned):
         part["path"] = os.path.normpath(os.path.join(base, part["path"]))
     # It would write about a later minor version where nobody asked for it.
@@ -100,6 +102,23 @@ def paths_in(lock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 yield each
 
 
+def without_credentials(value: Any, accounts: Accounts, *, below: bool = False) -> Any:
+    """A table of a lock without credentials in its addresses: they are moved to ``accounts``.
+
+    With ``below`` they count for what is below their addresses alone; a repository's always do.
+    """
+    if isinstance(value, dict):
+        return {
+            key: without_credentials(each, accounts, below=below or key in _REPOSITORIES)
+            for key, each in value.items()
+        }
+    if isinstance(value, list):
+        return [without_credentials(each, accounts, below=below) for each in value]
+    if isinstance(value, str) and "://" in value:
+        return accounts.add(value, below=below)
+    return value
+
+
 def _tell_of_version(table: Mapping[str, Any], where: str, reporter: Reporter) -> None:
     version = table.get("lock-version")
     if isinstance(version, str) and version.startswith("1.") and version != _NEWEST:
@@ -107,20 +126,6 @@ def _tell_of_version(table: Mapping[str, Any], where: str, reporter: Reporter) -
             f"{where} has lock-version {version}, and this kitbag knows {_NEWEST}; what is new in "
             "it is ignored"
         )
-
-
-def _cleaned(value: Any, accounts: Accounts, *, below: bool = False) -> Any:
-    """The same without credentials in addresses."""
-    if isinstance(value, dict):
-        return {
-            key: _cleaned(each, accounts, below=below or key == "vcs")
-            for key, each in value.items()
-        }
-    if isinstance(value, list):
-        return [_cleaned(each, accounts, below=below) for each in value]
-    if isinstance(value, str) and "://" in value:
-        return accounts.add(value, below=below)
-    return value
 
 
 def _files(package: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -131,15 +136,18 @@ def _files(package: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield each
 
 
-def _check_hashes(package: Any, where: str) -> None:
-    if not isinstance(package, dict):
-        return
-    for each in _files(package):
-        if not each.get("hashes"):
-            raise Unverified(
-                f"{where} has no hash for a file of {package.get('name')}, so what arrives could "
-                "not be checked; make it anew from an index that publishes hashes"
-            )
+def _check_hashes(packages: Sequence[Any], where: str) -> None:
+    bare = [
+        str(package.get("name"))
+        for package in packages
+        if isinstance(package, dict) and not all(each.get("hashes") for each in _files(package))
+    ]
+    if bare:
+        more = f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
+        raise Unverified(
+            f"{where} has no hash for files of {', '.join(bare[:_SHOWN])}{more}, so what arrives "
+            "could not be checked; make it anew from an index that publishes hashes"
+        )
 
 
 def _one_line(error: object) -> str:

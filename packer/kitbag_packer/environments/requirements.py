@@ -12,9 +12,10 @@ import re
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from kitbag_bundles.errors import UsageError
+from kitbag_bundles.errors import DigestMismatch, UsageError
+from kitbag_packer.downloads.accounts import without_secrets
 from kitbag_packer.errors import Unverified
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _OPTION = re.compile(r"(?<=\s)--(hash|config-settings?|global-option|install-option)\b")
-_SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-f": "--find-links"}
-_SHORT["-i"] = f"--{'index'}-url"
+_SHORT = {
+    "-r": "--requirement",
+    "-c": "--constraint",
+    "-e": "--editable",
+    "-f": "--find-links",
+    "-i": "--index-url",
+}
 _SHA256 = re.compile(r"sha256:([0-9a-fA-F]{64})")
 _ADVICE = "write the file with 'uv pip compile --generate-hashes'"
 _ADDRESS = re.compile(r"(?:[a-z]+\+)?https?://\S+")
@@ -105,16 +111,47 @@ def read_requirements(path: Path, environ: Mapping[str, str]) -> Requirements:
     return found
 
 
+def keep_hashed(packages: Sequence[dict[str, Any]], asked: Requirements, path: Path) -> None:
+    """Keep those files of a lock's ``packages`` whose SHA-256 the requirements in ``path`` have.
+
+    Raises :class:`DigestMismatch` for packages that have none such.
+    """
+    gone = [package for package in packages if not _keep_hashed(package, asked)]
+    if not gone:
+        return
+    told = []
+    for package in gone:
+        name = str(package.get("name"))
+        told.append(f"{asked.where(name) or path}: {name} {package.get('version', '')}".strip())
+    raise DigestMismatch(
+        f"{', '.join(told)} {'has' if len(told) == 1 else 'have'} no file with a hash that is "
+        "written there; it was changed or taken away since; write the file anew with 'uv pip "
+        "compile --generate-hashes' if that is meant"
+    )
+
+
+def _keep_hashed(package: dict[str, Any], asked: Requirements) -> bool:
+    """Keep those files of a package whose SHA-256 the requirements have; whether there are any."""
+    allowed = asked.hashes_of(str(package.get("name")), str(package.get("version", "")))
+
+    def is_allowed(file: Any) -> bool:
+        return isinstance(file, dict) and file.get("hashes", {}).get("sha256") in allowed
+
+    wheels = [each for each in package.pop("wheels", []) if is_allowed(each)]
+    singles = {kind: package.pop(kind, None) for kind in ("sdist", "archive")}
+    kept = {kind: file for kind, file in singles.items() if is_allowed(file)}
+    if wheels:
+        kept["wheels"] = wheels
+    package.update(kept)
+    return bool(kept)
+
+
 def _listed(pins: Sequence[Pin]) -> str:
     """Which lines, and what is in them: ``requirements.txt, line 3 (idna>=3) is``."""
-    told = [f"{pin.where} ({_without_credentials(pin.text)})" for pin in pins[:5]]
+    told = [f"{pin.where} ({without_secrets(pin.text)})" for pin in pins[:5]]
     more = len(pins) - len(told)
     verb = "is" if len(pins) == 1 else "are"
     return " and ".join([", ".join(told), *([f"{more} more"] if more else [])]) + f" {verb}"
-
-
-def _without_credentials(text: str) -> str:
-    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 def _read(
@@ -148,7 +185,7 @@ def _read(
         if name in ("--requirement", "--constraint"):
             if "://" in value:
                 raise UsageError(
-                    f"{where} includes {_without_credentials(value)}, which is on the web and not "
+                    f"{where} includes {without_secrets(value)}, which is on the web and not "
                     "pinned; save it beside this file and include that"
                 )
             inside = found.constraints if name == "--constraint" else into
@@ -215,7 +252,7 @@ def _pin(line: str, where: str) -> Pin:
         if "/" in text or "\\" in text or text.lower().endswith((".whl", ".tar.gz", ".zip")):
             return Pin(where, text, "", "", hashes, is_address=True)
         raise UsageError(
-            f"{where} is no requirement that can be read: {_without_credentials(text)}; correct it"
+            f"{where} is no requirement that can be read: {without_secrets(text)}; correct it"
         ) from None
     name = str(canonicalize_name(asked.name))
     if asked.url:

@@ -13,13 +13,12 @@ _PLAIN = {
     "linux-aarch64-gnu": "aarch64-unknown-linux-gnu",
     "linux-x86_64-musl": "x86_64-unknown-linux-musl",
     "linux-aarch64-musl": "aarch64-unknown-linux-musl",
-    "linux-riscv64-gnu": "riscv64-unknown-linux",
+    "linux-riscv64gc-gnu": "riscv64-unknown-linux",
     "macos-aarch64-none": "aarch64-apple-darwin",
     "macos-x86_64-none": "x86_64-apple-darwin",
     "windows-x86_64-none": "x86_64-pc-windows-msvc",
     "windows-aarch64-none": "aarch64-pc-windows-msvc",
     "windows-x86-none": "i686-pc-windows-msvc",
-    "windows-i686-none": "i686-pc-windows-msvc",
 }
 _GLIBC = (17, 28, *range(31, 41))
 """Minor versions of glibc 2 that uv has a name for, on x86_64 and aarch64."""

@@ -158,7 +158,10 @@ class Uv:
                 f"{what}: uv needs more than its cache has, and --offline forbids to fetch it "
                 f"({said}); run it once without --offline"
             )
-        if answer.status == 2 and any(words in answer.err for words in _TOO_OLD):
+        if "invalid port number" in answer.err:
+            # As if a password ended the host.
+            advice = "in a password write %2F for /, %3F for ? and %23 for #"
+        elif answer.status == 2 and any(words in answer.err for words in _TOO_OLD):
             return UsageError(
                 f"{what}: this uv can't do what kitbag asks of it ({self.program}: {said}); "
                 "update it: pip install --upgrade 'kitbag[uv]'"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from kitbag_packer.recipes.packages import EnvironmentPin
 
 _INCLUDE = re.compile(r"^\s*(?:-[rc]\s*|--(?:requirement|constraint)(?:\s+|=))(\S+)", re.MULTILINE)
+_DEPENDENCIES = (
+    *("name", "version", "dynamic", "requires-python"),
+    *("dependencies", "optional-dependencies"),
+)
 _PROJECT = ("pyproject.toml", "setup.cfg", "setup.py")
 
 
@@ -42,8 +48,8 @@ def chosen_by(options: EnvironmentOptions, folder: Path) -> Chosen:
 def source_digest(options: EnvironmentOptions, folder: Path) -> str:
     """SHA-256 of the text that names the packages, whatever its line ends; empty for none.
 
-    Of a project that is its lock, and what describes it where there is none; of requirements, all
-    files that include each other.
+    Of a project that is its lock, with what a uv.lock is made from, and what describes it where
+    there is no lock; of requirements, all files that include each other.
     """
     from kitbag_packer.environments.projects import Project
 
@@ -52,10 +58,15 @@ def source_digest(options: EnvironmentOptions, folder: Path) -> str:
         return _joined(_included(path, []))
     if options.kind != PROJECT:
         return _digest(path)
-    lock = Project(path).lock()
-    if lock is not None:
-        return _digest(lock)
-    return _joined([path / name for name in _PROJECT])
+    project = Project.near(path)
+    lock = project.lock()
+    if lock is None:
+        return _joined([project.folder / name for name in _PROJECT])
+    digest = _digest(lock)
+    if lock.name == "uv.lock" and digest:
+        # It may be older than what it was made from, which only uv can tell when all is looked up.
+        digest = hashlib.sha256(f"{digest}{_asked_for(project.pyproject)}".encode()).hexdigest()
+    return digest
 
 
 def changed(pin: EnvironmentPin, options: EnvironmentOptions, folder: Path) -> Iterator[str]:
@@ -92,6 +103,19 @@ def _digest(path: Path) -> str:
     except OSError as error:
         raise file_system_error(error, os.fspath(path)) from None
     return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _asked_for(pyproject: Path) -> str:
+    """What a project says of its dependencies, and nothing of the rest, as one text."""
+    try:
+        document = tomllib.loads(pyproject.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return _digest(pyproject)
+    project, tool = document.get("project"), document.get("tool")
+    described = project if isinstance(project, dict) else {}
+    settings = tool.get("uv") if isinstance(tool, dict) else None
+    said = [described.get(key) for key in _DEPENDENCIES]
+    return json.dumps([*said, document.get("dependency-groups"), settings], default=str)
 
 
 def _joined(paths: list[Path]) -> str:

@@ -44,6 +44,32 @@ class TestOf:
         assert accounts.of("https://host/team-a/files/x.whl") == ("a", "first1")
         assert accounts.of("https://host/other") == ("a", "first1")
 
+    @pytest.mark.parametrize("secret", ["pa/ss", "#a", "a?b#c/d", "x/y@z", "12a/3", "a%20b/"])
+    def test_a_password_that_nobody_quoted(self, secret: str) -> None:
+        text = f"'http://me:{secret}@host:8080/simple/': invalid port"
+        assert Accounts().hide(text) == "'http://host:8080/simple/': invalid port"
+        accounts = Accounts()
+        url = accounts.add(f"http://me:{secret}@host:8080/simple/")
+        assert url == "http://host:8080/simple/"
+        assert accounts.of(url) == ("me", secret.replace("%20", " "))
+        assert secret not in accounts.hide(text)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://host:8080/@scope/x",
+            "https://host/a:b/c@d",
+            "https://host/a.git@v1#egg=a@b",
+            "https://[::1]:80/a@b",
+            "git+https://host:8443/a.git@v1",
+        ],
+    )
+    def test_an_at_sign_elsewhere_is_none(self, url: str) -> None:
+        accounts = Accounts()
+        assert accounts.add(url) == url
+        assert accounts.of(url) is None
+        assert accounts.hide(url) == url
+
     def test_a_repositorys_are_for_the_repository(self) -> None:
         accounts = Accounts()
         url = accounts.add("https://x:token1@host/me/app.git", below=True)

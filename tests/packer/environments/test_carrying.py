@@ -87,7 +87,8 @@ def test_a_wheelhouse_is_for_named_targets():
 def test_a_wheelhouse_has_one_version_for_each_target():
     places = versions_on(parse_requests(["3.12", "3.13"]), [LINUX])
     assert pairs([spec("a", "3.12"), spec("b", "3.13")], places)
-    with pytest.raises(UsageError, match="environment app is for two versions on linux"):
+    message = r'app is for 3.12 and 3.13 on linux-.*pack a bundle for each.*python = "3.12"\)'
+    with pytest.raises(UsageError, match=message):
         pairs([spec()], places)
 
 

@@ -8,11 +8,10 @@ import pytest
 
 from kitbag_packer.downloads.accounts import Accounts
 from kitbag_packer.environments.indexes import index_settings, know_accounts
+from kitbag_packer.environments.model import Spec
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ONE, MORE = (f"{kind}-url" for kind in ("index", "extra-index"))
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ class TestOfUv:
             '[[tool.uv.index]]\nurl = "https://a:s3cret@other/simple"\n'
         )
         own |= {"UV_INDEX_MY_CORP_1_USERNAME": "me", "UV_INDEX_MY_CORP_1_PASSWORD": "pass1"}
-        own["PIP_" + "FIND_LINKS"] = str(tmp_path)
+        own["PIP_FIND_LINKS"] = str(tmp_path)
         assert index_settings(member, accounts, own) == ({}, ())
         assert accounts.of("https://corp/files/x.whl") == ("me", "pass1")
         assert accounts.of("https://other/x.whl") == ("a", "s3cret")
@@ -55,7 +54,7 @@ class TestOfUv:
         }[place]
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(
-            f'{ONE} = "https://a:s3cret@one/"\n{MORE} = ["https://b:s4cret@two/"]\n'
+            'index-url = "https://a:s3cret@one/"\nextra-index-url = ["https://b:s4cret@two/"]\n'
             '[pip]\nfind-links = ["https://c:s5cret@three/"]\n'
         )
         if place == "named":
@@ -80,7 +79,7 @@ class TestOfUv:
     def test_broken_files_are_uvs_to_complain_of(
         self, tmp_path: Path, accounts: Accounts, own: dict[str, str]
     ) -> None:
-        for text in ("x = [", "index = 1", "index = [1]", f"{ONE} = 1", "[tool]\nuv = 1"):
+        for text in ("x = [", "index = 1", "index = [1]", "index-url = 1", "[tool]\nuv = 1"):
             (tmp_path / "uv.toml").write_text(text)
             (tmp_path / "pyproject.toml").write_text(text)
             index_settings(tmp_path, accounts, own)
@@ -92,7 +91,8 @@ class TestOfPip:
     ) -> None:
         conf = tmp_path / "pip.conf"
         conf.write_text(
-            f"[global]\n{ONE} = https://me:s3cret@corp/simple\n{MORE} = https://a/ https://b/\n"
+            "[global]\nindex-url = https://me:s3cret@corp/simple\n"
+            "extra-index-url = https://a/ https://b/\n"
             f"find-links = {tmp_path} https://c/\ntrusted-host = corp\ncert = /ca.pem\n"
         )
         environ["PIP_CONFIG_FILE"] = str(conf)
@@ -136,18 +136,32 @@ class TestOfLocks:
         self, tmp_path: Path, accounts: Accounts, environ: dict[str, str]
     ) -> None:
         environ |= {"TOKEN": "s3cret", "UV_INDEX": "https://c:s5cret@three/"}
-        (tmp_path / "pylock.toml").write_text('url = "https://a:s4cret@one/x.whl", url = "y"\n')
-        (tmp_path / "r.txt").write_text("x @ https://me:${TOKEN}@two/x.whl#egg=x\n")
-        know_accounts(tmp_path, accounts, environ)
+        (tmp_path / "pylock.toml").write_text(
+            '[[packages]]\nname = "x"\nwheels = [{ url = "https://a:s4cret@one/x.whl" }]\n'
+            'vcs = { url = "https://b:s6cret@four/repository.git" }\n'
+        )
+        (tmp_path / "r.txt").write_text("-r more.txt\n")
+        (tmp_path / "more.txt").write_text(
+            f"x @ https://me:${{TOKEN}}@two/x.whl --hash=sha256:{'0' * 64}\n"
+        )
+        know_accounts(Spec("app", "project", tmp_path), accounts, environ)
+        # What is for a repository is not shown to all of its server.
+        assert accounts.of("https://four/repository.git") == ("b", "s6cret")
+        assert accounts.of("https://four/x.whl") is None
         assert accounts.of("https://one/x.whl") == ("a", "s4cret")
         assert accounts.of("https://three/") == ("c", "s5cret")
         assert accounts.of("https://two/x.whl") is None
-        know_accounts(tmp_path / "r.txt", accounts, environ)
+        know_accounts(Spec("app", "requirements", tmp_path / "r.txt"), accounts, environ)
         assert accounts.of("https://two/x.whl") == ("me", "s3cret")
 
     def test_they_need_not_be_there(
         self, tmp_path: Path, accounts: Accounts, environ: dict[str, str]
     ) -> None:
         (tmp_path / "uv.lock").write_bytes(b"\xff")
-        know_accounts(tmp_path, accounts, environ)
-        know_accounts(tmp_path / "none" / "r.txt", accounts, environ)
+        for kind, path in (
+            ("project", tmp_path),
+            ("project", tmp_path / "none"),
+            ("lock", tmp_path / "uv.lock"),
+            ("requirements", tmp_path / "none" / "r.txt"),
+        ):
+            know_accounts(Spec("app", kind, path), accounts, environ)

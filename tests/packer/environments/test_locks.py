@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 ME, SECRET = "me", "s3cret-of-mine"
 LINUX = "linux-x86_64-gnu"
 WINDOWS = "windows-x86_64-none"
-ONE = f"{'index'}-url"
 
 
 @pytest.fixture(scope="module")
@@ -144,12 +143,14 @@ class TestLocks:
             ("requirements.txt", "--requirements"),
             ("pylock.a.b.toml", "uv export"),
             ("lock.toml", "uv export"),
+            ("", "this directory with --project"),
         ],
     )
     def test_other_names(self, tmp_path: Path, desk: Desk, name: str, advice: str) -> None:
-        (tmp_path / name).write_text("")
+        if name:
+            (tmp_path / name).write_text("")
         told = str(desk.refused("lock", tmp_path / name))
-        assert f"{name} is not called pylock.toml" in told
+        assert f"{tmp_path / name} is not called pylock.toml" in told
         assert advice in told
 
     def test_the_short_form(self, tmp_path: Path, files: dict[str, Path]) -> None:
@@ -181,7 +182,7 @@ class TestUvLock:
         )
         desk.uv(project, "lock")
         before, asked = snapshot(project), index.count()
-        plain = desk.read("project", project)
+        plain = desk.read("project", project, groups=())
         assert set(named(plain)) == {"app", "demo", "only-windows"}
         assert str(named(plain)["only-windows"].marker) == 'sys_platform == "win32"'
         directory = named(plain)["app"].directory
@@ -196,14 +197,31 @@ class TestUvLock:
         assert index.count() == asked
         assert desk.notes.messages == []
 
+    def test_default_groups_are_uvs(self, tmp_path: Path, desk: Desk) -> None:
+        project = app(
+            tmp_path, "demo<2", more='[dependency-groups]\ndev = ["source"]\nops = ["speed"]\n'
+        )
+        desk.uv(project, "lock")
+        assert set(named(desk.read("project", project))) == {"app", "demo", "source"}
+        (told,) = desk.notes.messages
+        assert "by default of its groups (dev); --no-default-groups leaves it out" in told
+        pyproject = project / "pyproject.toml"
+        pyproject.write_text(pyproject.read_text() + '[tool.uv]\ndefault-groups = ["ops"]\n')
+        desk.uv(project, "lock")
+        assert set(named(desk.read("project", project))) == {"app", "demo", "speed"}
+        named_one = desk.read("project", project, groups=("dev",))
+        assert set(named(named_one)) == {"app", "demo", "source"}
+        (project / "uv.lock").unlink()
+        assert set(named(desk.read("project", project))) == {"app", "demo", "speed"}
+
     def test_unknown_extras_and_groups(self, tmp_path: Path, desk: Desk) -> None:
         project = app(tmp_path, "demo")
         desk.uv(project, "lock")
         for what in ("extras", "groups"):
             told = desk.refused("project", project, **{what: ("nope",)})
-            assert isinstance(told, ResolverError)
-            assert "uv.lock can't be read: uv says:" in str(told)
-            assert "nope" in str(told)
+            assert isinstance(told, UsageError)
+            assert "pyproject.toml: it knows no " in str(told)
+            assert "'nope'; it has none" in str(told)
 
     def test_asked_once_for_all_targets(self, tmp_path: Path, desk: Desk) -> None:
         project = app(tmp_path, "demo")
@@ -362,7 +380,7 @@ class TestWithoutLock:
         project = app(tmp_path, "demo>=7")
         told = desk.refused("project", project, target=WINDOWS)
         assert isinstance(told, ResolverError)
-        assert "can't be resolved for windows-x86_64-none: uv says: No solution" in str(told)
+        assert "for Python 3.13.5 on windows-x86_64-none: uv says: No solution" in str(told)
         assert "demo" in str(told)
 
     def test_offline(self, tmp_path: Path, desk: Desk, index: WebServer) -> None:
@@ -420,6 +438,14 @@ class TestRequirements:
         told = desk.refused("requirements", path)
         assert isinstance(told, DigestMismatch)
         assert f"{path}, line 2: demo 1.0 has no file with a hash" in str(told)
+        wrong = ("demo==1.0 <- demo-2.0-py3-none-any.whl", "leaf==1.5 <- demo-2.0-py3-none-any.whl")
+        told = desk.refused("requirements", self.write(tmp_path, files, *wrong))
+        assert f"{path}, line 1: demo 1.0, {path}, line 2: leaf 1.5 have no file" in str(told)
+
+    def test_a_lock_is_no_list_of_requirements(self, tmp_path: Path, desk: Desk) -> None:
+        for name, advice in (("pylock.toml", "it with --lock"), ("uv.lock", "with --project")):
+            (tmp_path / name).write_text("")
+            assert advice in str(desk.refused("requirements", tmp_path / name))
 
     def test_what_is_not_hashed_is_refused_before_uv_is_asked(
         self, tmp_path: Path, files: dict[str, Path], desk: Desk, index: WebServer
@@ -456,7 +482,7 @@ class TestRequirements:
         address = index.url.replace("//", "//${WHO}:${TOKEN_X}@") + "simple/"
         desk.environ |= {"WHO": ME, "TOKEN_X": SECRET}
         path = self.write(
-            tmp_path, files, f"--{ONE} {address}", "leaf==1.5 <- leaf-1.5-py3-none-any.whl"
+            tmp_path, files, f"--index-url {address}", "leaf==1.5 <- leaf-1.5-py3-none-any.whl"
         )
         found = named(desk.read("requirements", path))
         assert found["leaf"].wheels is not None
@@ -520,7 +546,7 @@ class TestCredentials:
     ) -> None:
         del desk.environ["UV_DEFAULT_INDEX"]
         conf = tmp_path / "pip.conf"
-        conf.write_text(f"[global]\n{ONE} = {with_account(index)}\n")
+        conf.write_text(f"[global]\nindex-url = {with_account(index)}\n")
         desk.environ["PIP_CONFIG_FILE"] = str(conf)
         self.check(desk, tmp_path, fetching)
 

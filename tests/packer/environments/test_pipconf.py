@@ -13,8 +13,6 @@ from kitbag_packer.environments.pipconf import PipConfiguration, pip_configurati
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONE, MORE = (f"{kind}-url" for kind in ("index", "extra-index"))
-
 
 @pytest.fixture
 def alone(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
@@ -33,12 +31,12 @@ def test_nothing(environ: dict[str, str]) -> None:
 def test_of_files_the_later_wins(environ: dict[str, str], alone: Path) -> None:
     (alone / ".pip").mkdir()
     (alone / ".pip/pip.conf").write_text(
-        f"[global]\n{ONE} = https://old/simple\n{MORE} =\n  https://a/\n  https://b/\n"
+        "[global]\nindex-url = https://old/simple\nextra-index-url =\n  https://a/\n  https://b/\n"
         "trusted-host = a b\n"
     )
     (alone / ".config/pip").mkdir(parents=True)
     (alone / ".config/pip/pip.conf").write_text(
-        f"[global]\n{ONE} = https://me:s3cret@new/simple\nfind_links = ~/wheels https://links/\n"
+        "[global]\nindex-url = https://me:s3cret@new/simple\nfind_links = ~/wheels https://links/\n"
         "[install]\nno-index = yes\ncert = /ca.pem\n[list]\nformat = json\n"
     )
     found = pip_configuration(environ)
@@ -53,10 +51,10 @@ def test_of_files_the_later_wins(environ: dict[str, str], alone: Path) -> None:
 
 def test_the_environment_wins_over_all(environ: dict[str, str], alone: Path) -> None:
     named = alone / "named.conf"
-    named.write_text(f"[global]\n{ONE} = https://named/\nno-index = 1\n")
+    named.write_text("[global]\nindex-url = https://named/\nno-index = 1\n")
     environ["PIP_CONFIG_FILE"] = str(named)
     assert pip_configuration(environ).index == "https://named/"
-    environ[f"PIP_{ONE.upper().replace('-', '_')}"] = "https://variable/"
+    environ["PIP_INDEX_URL"] = "https://variable/"
     environ["PIP_NO_INDEX"] = "0"
     found = pip_configuration(environ)
     assert (found.index, found.no_index) == ("https://variable/", False)

@@ -57,6 +57,48 @@ class TestLock:
             assert make(tmp_path / "packages/in", "").lock() is None
 
 
+class TestDefaultGroups:
+    @pytest.mark.parametrize(
+        ("settings", "groups"),
+        [
+            ("", ("Dev",)),
+            ('default-groups = ["ops"]', ("Ops",)),
+            ('default-groups = "all"', ("Dev", "Ops")),
+            ("default-groups = []", ()),
+            ("default-groups = 1", ()),
+        ],
+    )
+    def test_are_those_of_uv(self, tmp_path: Path, settings: str, groups: tuple[str, ...]) -> None:
+        text = f"[dependency-groups]\nDev = []\nOps = []\n[tool.uv]\n{settings}\n"
+        assert make(tmp_path, text).default_groups() == groups
+
+    def test_of_a_project_without_any(self, tmp_path: Path) -> None:
+        assert make(tmp_path, "").default_groups() == ()
+        (tmp_path / "pyproject.toml").unlink()
+        (tmp_path / "uv.lock").write_text("")
+        assert Project.at(tmp_path).default_groups() == ()
+
+
+class TestCheckNames:
+    def test_what_it_has(self, tmp_path: Path) -> None:
+        text = (
+            "[project]\n[project.optional-dependencies]\nWeb_App = []\n"
+            "[dependency-groups]\nOps = []\n[tool.uv]\ndev-dependencies = []\n"
+        )
+        project = make(tmp_path, text)
+        project.check_names(("web-app",), ("ops", "dev"))
+        with pytest.raises(UsageError, match=r"no extra 'web'; it has web-app|did you mean web-ap"):
+            project.check_names(("web",), ())
+        with pytest.raises(UsageError, match=r"pyproject\.toml: it knows no dependency group 'op'"):
+            project.check_names((), ("op",))
+
+    def test_what_only_a_build_tells(self, tmp_path: Path) -> None:
+        text = '[project]\ndynamic = ["optional-dependencies"]\n'
+        make(tmp_path, text).check_names(("web",), ())
+        (tmp_path / "pyproject.toml").unlink()
+        Project(tmp_path).check_names(("web",), ("dev",))
+
+
 class TestItself:
     @pytest.mark.parametrize(
         ("text", "is_package"),

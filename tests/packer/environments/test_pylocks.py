@@ -95,7 +95,7 @@ def test_credentials_are_moved() -> None:
 def test_files_without_a_hash_are_refused(kind: str, hashes: object) -> None:
     name = "demo-1.0-py3-none-any.whl" if kind != "sdist" else "demo-1.0.tar.gz"
     file = {"url": f"https://host/{name}", **({} if hashes is None else {"hashes": hashes})}
-    with pytest.raises(Unverified, match="the lock has no hash for a file of demo"):
+    with pytest.raises(Unverified, match="the lock has no hash for files of demo"):
         read(table(package(**{kind: [file] if kind == "wheels" else file})))
 
 

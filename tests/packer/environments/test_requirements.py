@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
-ONE, MORE = (f"--{kind}-url" for kind in ("index", "extra-index"))
 
 
 def read(folder: Path, text: str, **environ: str) -> Requirements:
@@ -36,8 +35,8 @@ class TestReading:
         found = read(
             tmp_path,
             "# made by a tool\n"
-            f"{ONE} https://me:s3cret@corp/simple\n"
-            f"{MORE}=https://other/simple  # a comment\n"
+            "--index-url https://me:s3cret@corp/simple\n"
+            "--extra-index-url=https://other/simple  # a comment\n"
             "--require-hashes\n--no-binary :all:\n-f ./wheels\n\n"
             "Foo.Bar[x,y]==1.0 ; python_version >= '3.9' \\\n"
             f"    --hash=sha256:{A} \\\n"
@@ -88,7 +87,7 @@ class TestReading:
         assert found.hashes_of("idna", "3.10") == {A}
 
     def test_variables(self, tmp_path: Path) -> None:
-        text = f"{ONE} https://${{USER_X}}:${{TOKEN}}@corp/${{missing}}/${{GONE}}\n"
+        text = "--index-url https://${USER_X}:${TOKEN}@corp/${missing}/${GONE}\n"
         found = read(tmp_path, text, USER_X="me", TOKEN="s3cret", OTHER="no")
         assert found.addresses == ["https://me:s3cret@corp/${missing}/${GONE}"]
         assert found.variables == {"USER_X": "me", "TOKEN": "s3cret"}

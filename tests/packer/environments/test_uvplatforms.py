@@ -11,6 +11,7 @@ from kitbag_bundles.keys import Target
 from kitbag_packer.environments import uvplatforms
 from kitbag_packer.environments.model import For
 from kitbag_packer.environments.uvplatforms import uv_platform
+from kitbag_packer.targets import KNOWN
 from support.uvtool import uv_program
 
 
@@ -28,7 +29,7 @@ def platform(target: str, glibc: str = "", implementation: str = "cpython") -> s
         ("linux-x86_64-gnu", "2.99", "x86_64-manylinux_2_40"),
         ("linux-x86_64-gnu", "2.12", ""),
         ("linux-x86_64-musl", "2.28", "x86_64-unknown-linux-musl"),
-        ("linux-riscv64-gnu", "2.28", "riscv64-unknown-linux"),
+        ("linux-riscv64gc-gnu", "2.28", "riscv64-unknown-linux"),
         ("linux-armv7-gnueabihf", "", ""),
         ("macos-aarch64-none", "", "aarch64-apple-darwin"),
         ("windows-x86_64-none", "", "x86_64-pc-windows-msvc"),
@@ -41,6 +42,10 @@ def test_names(target: str, glibc: str, name: str) -> None:
 
 def test_other_implementations_have_none() -> None:
     assert platform("linux-x86_64-gnu", implementation="pypy") == ""
+
+
+def test_every_target_with_a_name_is_one_of_kitbags() -> None:
+    assert set(uvplatforms._PLAIN) <= set(map(str, KNOWN))
 
 
 def test_uv_knows_every_name() -> None:

@@ -141,6 +141,11 @@ class TestErrors:
         old = uv.error_of(Answer(2, "", "error: unexpected argument '--format'"), "x")
         assert isinstance(old, UsageError)
         assert "update it" in str(old)
+        unquoted = Answer(2, "", "error: invalid value 'http://me:p/w@x/' ...: invalid port number")
+        address = uv.error_of(unquoted, "x")
+        assert isinstance(address, ResolverError)
+        assert "'http://x/'" in str(address)
+        assert "%2F for /" in str(address)
         silent = uv.error_of(Answer(-9, "", ""), "x")
         assert str(silent) == "x: uv says: ended with status -9"
 

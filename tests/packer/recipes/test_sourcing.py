@@ -47,8 +47,31 @@ def test_what_tells_of_a_project(tmp_path):
     (tmp_path / "uv.lock").write_text("3")
     locked = source_digest(options, tmp_path)
     assert len({alone, both, locked}) == 3
-    (tmp_path / "pyproject.toml").write_text("another description")
-    assert source_digest(options, tmp_path) == locked
+    by_file = EnvironmentOptions("app", project="pyproject.toml")
+    assert source_digest(by_file, tmp_path) == locked
+
+
+def test_of_a_uv_lock_what_it_is_made_from_counts_too(tmp_path):
+    options = EnvironmentOptions("app", project=".")
+    described = '[project]\nname = "a"\ndependencies = ["b"]\n'
+    (tmp_path / "uv.lock").write_text("1")
+
+    def digest(text):
+        (tmp_path / "pyproject.toml").write_text(text)
+        return source_digest(options, tmp_path)
+
+    before = digest(described)
+    assert digest(f"# as before\n{described}[tool.other]\nx = 1\n") == before
+    others = [
+        digest(described.replace('"b"', '"b", "c"')),
+        digest(f"{described}[dependency-groups]\ndev = []\n"),
+        digest(f"{described}[tool.uv]\ndefault-groups = []\n"),
+        digest("not toml"),
+    ]
+    assert len({before, *others}) == 5
+    (tmp_path / "pylock.toml").write_text("1")
+    (tmp_path / "uv.lock").unlink()
+    assert digest(described) == digest("not toml")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from kitbag_installer.environments.receipts import (
     read_receipt,
 )
 from kitbag_installer.roots import RECEIPT_DIR
-from kitbag_installer.verification import MEND, Expected, TreeCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,6 +53,8 @@ def verify_environments(
 
 
 def _verify(root: Root, name: str, reporter: Reporter) -> VerifiedEnvironment:
+    from kitbag_installer.verification import MEND, Expected, TreeCheck
+
     path = environment_path(root, name)
     if not has_receipt(path):
         lost = f"{os.path.join(path, RECEIPT_DIR)} has no receipt any more; {MEND}"

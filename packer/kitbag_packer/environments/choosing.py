@@ -26,6 +26,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from kitbag_bundles.errors import KitbagError, NoMatch, UsageError
 from kitbag_packer.environments.misfits import why_none_fits
 from kitbag_packer.environments.model import DIRECTORY, SDIST, VCS, WHEEL, Pick
+from kitbag_packer.environments.pylocks import published_name
 from kitbag_packer.errors import NoWheel, Unverified
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class _Chooser:
         if isinstance(source, PackageArchive):
             return self._archive(package, source)
         if isinstance(source, PackageWheel):
-            return self._file(package, source, WHEEL, source.filename)
+            return self._file(package, source, WHEEL, published_name(source))
         reason = "it has no wheels"
         if package.wheels:
             names = [wheel.filename for wheel in package.wheels]

@@ -216,6 +216,24 @@ def test_the_c_library_decides(tmp_path: Path, loaders: list[str], chosen: str) 
     assert "it is for aarch64, this is x86_64" in shown.out
 
 
+def test_packages_alone(tmp_path: Path) -> None:
+    """There is nothing to install, and nobody who could export; the shell shows and verifies."""
+    (tmp_path / "pylock.toml").write_text(pylock_of([make_wheel(tmp_path, "click")]))
+    kitbag(
+        "pack", "3.13", "--lock", tmp_path / "pylock.toml", "--wheelhouse-only",
+        "--environment", "app", "--target", "linux-x86_64-gnu", "-o", tmp_path / "wheels.kitbag",
+    )  # fmt: skip
+    host = make_bare_root(tmp_path / "bare")
+    shutil.copy(tmp_path / "wheels.kitbag", host.path / "media")
+    for words in ([], ["install", "--root", "/home/py"], ["app"], ["export", "--to", "/home/x"]):
+        done = host.run("sh", "/media/wheels.kitbag", *words, env={"HOME": "/root"})
+        assert_refused(done, 5, "wheels.kitbag has packages and no Python", "'export --to DIR'")
+    assert not (host.path / "home/py").exists()
+    for verb, told in {"show": "environment app", "verify": "sound"}.items():
+        done = host.run("sh", "/media/wheels.kitbag", verb)
+        assert (done.status, told in done.out) == (0, True), done
+
+
 def test_another_users_root(bare: Callable[..., BareRoot]) -> None:
     done = bare().run("sh", BUNDLE, "--root", "/media/py", user=USER)
     assert_refused(done, 1, "/media/py", "Permission denied", "--root")

@@ -16,6 +16,7 @@ from kitbag_bundles import sums
 from kitbag_bundles.errors import BundleError, IntegrityError, UsageError
 from kitbag_bundles.members import WHEELS
 from kitbag_bundles.names import check_member_names
+from kitbag_installer.environments.coremetadata import SUFFIX, core_metadata, requires_python
 from kitbag_installer.environments.simpleindex import FOLDER, START, Listed, index_pages
 from kitbag_installer.environments.wheelhouse import labels_among
 from kitbag_installer.mirrors import DIRECT_LIST, LIST, implementation_at, place_in
@@ -30,7 +31,7 @@ from kitbag_installer.placing import (
 from kitbag_installer.readme import export_readme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 README = "README.txt"
 _TEXTS = (LIST, DIRECT_LIST, README)
@@ -88,7 +89,7 @@ def read_inventory(folder: str, directory: str, *, force: bool) -> Inventory:
     kept = {
         place: digest
         for place, digest in digests.items()
-        if place not in _TEXTS and not place.startswith(FOLDER)
+        if place not in _TEXTS and not place.startswith(FOLDER) and not place.endswith(SUFFIX)
     }
     return Inventory(kept, entries)
 
@@ -102,7 +103,9 @@ def write_texts(folder: str, inventory: Inventory, base: str) -> None:
         texts[LIST] = _as_json(inventory.entries)
         texts[DIRECT_LIST] = _as_json(_direct(inventory, base))
     if inventory.has_wheels:
-        texts.update(index_pages(_wheels(folder, inventory)))
+        metadata = _metadata(folder, inventory)
+        texts.update({place + SUFFIX: data for place, data in metadata.items() if data})
+        texts.update(index_pages(_wheels(folder, inventory, metadata)))
     labels = labels_among(inventory.digests)
     readme = export_readme(inventory.implementations, labels, lists=inventory.has_lists)
     texts[README] = readme.encode("ascii")
@@ -163,15 +166,28 @@ def _direct(inventory: Inventory, base: str) -> dict[str, Any]:
     }
 
 
-def _wheels(folder: str, inventory: Inventory) -> dict[str, Listed]:
-    """The wheels that are there; one that somebody took away is not offered."""
+def _metadata(folder: str, inventory: Inventory) -> dict[str, bytes]:
+    """The metadata of the wheels that are there, by place; of one that somebody took away, none."""
     found = {}
-    for place, digest in inventory.digests.items():
+    for place in inventory.digests:
         if place.startswith(WHEELS):
             with contextlib.suppress(FileNotFoundError):
-                size = os.path.getsize(os.path.join(folder, *place.split("/")))
-                found[place[len(WHEELS) :]] = Listed(digest, size)
+                found[place] = core_metadata(os.path.join(folder, *place.split("/")))
     return found
+
+
+def _wheels(folder: str, inventory: Inventory, metadata: Mapping[str, bytes]) -> dict[str, Listed]:
+    from hashlib import sha256
+
+    return {
+        place[len(WHEELS) :]: Listed(
+            inventory.digests[place],
+            os.path.getsize(os.path.join(folder, *place.split("/"))),
+            requires_python(data),
+            sha256(data).hexdigest() if data else "",
+        )
+        for place, data in metadata.items()
+    }
 
 
 def _as_json(table: dict[str, Any]) -> bytes:

@@ -15,6 +15,7 @@ from support.cli import assert_refused
 from support.journey import ODD, kitbag, shared_bundle
 from support.require import require, require_command
 from support.standins import stand_in_bundle
+from support.wheels import make_wheel, pylock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,47 @@ def test_one_file_and_a_shell(bare: Callable[..., BareRoot], shell: str) -> None
     again = host.run("sh", BUNDLE, "install", "--json", env=env)
     assert (again.status, '"present"' in again.out) == (0, True), again
     assert leftovers(host, ROOT) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["", "dash"])
+def test_an_application(
+    bare: Callable[..., BareRoot], shell: str, tmp_path: Path, slim_archive: Path
+) -> None:
+    """``sh app.kitbag``, then the application's console script; a newer one, and back."""
+    host = bare(shell)
+    env = {"HOME": "/root"}
+    for version in ("1.0", "2.0"):
+        wheels = [
+            make_wheel(
+                tmp_path / version, "app", version,
+                scripts={"app": "app:main"}, requires=["click", "space-one"],
+            ),
+            make_wheel(tmp_path / version, "click", "8.1.7"),
+            make_wheel(tmp_path / version, "space-one", files={"space/one.py": "ONE = 1\n"}),
+        ]  # fmt: skip
+        (tmp_path / "pylock.toml").write_text(pylock_of(wheels))
+        kitbag(
+            "pack", "--from", slim_archive, "--lock", tmp_path / "pylock.toml",
+            "--environment", "app", "--expose", "app",
+            "-o", host.path / f"media/app-{version}.kitbag",
+        )  # fmt: skip
+        done = host.run("sh", f"/media/app-{version}.kitbag", env=env, tmp="read-only")
+        assert done.status == 0, done.err
+        ran = host.run("/root/.local/bin/app", "two words", env=env)
+        assert (ran.status, ran.out) == (0, f"app {version} two words\n"), ran.err
+    assert leftovers(host, ROOT) == []
+    used = host.run(f"{ROOT}/envs/app/bin/python", "-c", "import click, space.one", env=env)
+    assert used.status == 0, used.err
+    stays = "/root/.local/bin/kitbag"
+    for words, out in {
+        ("run", "app", "--", "a"): "app 2.0 a\n",
+        ("verify",): "sound",
+        ("rollback", "app"): "app",
+        ("run", "app"): "app 1.0\n",
+    }.items():
+        done = host.run(stays, words[0], "--root", ROOT, *words[1:], env=env)
+        assert (done.status, out in done.out) == (0, True), done
 
 
 @pytest.mark.slow
@@ -172,6 +214,24 @@ def test_the_c_library_decides(tmp_path: Path, loaders: list[str], chosen: str) 
     shown = host.run("sh", BUNDLE, "show")
     assert shown.out.count("fits this host") == 1
     assert "it is for aarch64, this is x86_64" in shown.out
+
+
+def test_packages_alone(tmp_path: Path) -> None:
+    """There is nothing to install, and nobody who could export; the shell shows and verifies."""
+    (tmp_path / "pylock.toml").write_text(pylock_of([make_wheel(tmp_path, "click")]))
+    kitbag(
+        "pack", "3.13", "--lock", tmp_path / "pylock.toml", "--wheelhouse-only",
+        "--environment", "app", "--target", "linux-x86_64-gnu", "-o", tmp_path / "wheels.kitbag",
+    )  # fmt: skip
+    host = make_bare_root(tmp_path / "bare")
+    shutil.copy(tmp_path / "wheels.kitbag", host.path / "media")
+    for words in ([], ["install", "--root", "/home/py"], ["app"], ["export", "--to", "/home/x"]):
+        done = host.run("sh", "/media/wheels.kitbag", *words, env={"HOME": "/root"})
+        assert_refused(done, 5, "wheels.kitbag has packages and no Python", "'export --to DIR'")
+    assert not (host.path / "home/py").exists()
+    for verb, told in {"show": "environment app", "verify": "sound"}.items():
+        done = host.run("sh", "/media/wheels.kitbag", verb)
+        assert (done.status, told in done.out) == (0, True), done
 
 
 def test_another_users_root(bare: Callable[..., BareRoot]) -> None:

@@ -236,7 +236,7 @@ class TestFromAServer:
             asked = {path for status, path in answers if status == 200}
         assert_installed(venv)
         assert any(path.startswith("/simple/my-app/") for path in asked)
-        assert len([path for path in asked if path.startswith("/wheels/")]) == len(EXPECTED)
+        assert len([path for path in asked if path.endswith(".whl")]) == len(EXPECTED)
 
     def test_uv(self, exported: Path, venv: Path) -> None:
         with serving(exported) as (index, _):
@@ -254,6 +254,15 @@ class TestFromAServer:
             pip(venv, "install", "-i", index, "--force-reinstall", "my_app",
                 cwd=tmp_path)  # fmt: skip
         assert_installed(venv)
+
+    def test_resolving_takes_no_wheel(self, exported: Path, tmp_path: Path, venv: Path) -> None:
+        """The metadata is there by itself, for servers that can't send a part of a file."""
+        with serving(exported) as (index, answers):
+            uv(venv, "install", "--dry-run", "--default-index", index, "my-app", cwd=tmp_path)
+        asked = [path for _, path in answers if "/wheels/" in path]
+        assert len(asked) == len(EXPECTED)
+        assert all(path.endswith(".whl.metadata") for path in asked)
+        assert {status for status, _ in answers} == {200}
 
     def test_the_json_for_those_who_ask_for_it(self, exported: Path, tmp_path: Path) -> None:
         from urllib.parse import urljoin

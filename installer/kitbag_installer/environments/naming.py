@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import NoMatch
-from kitbag_bundles.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+    from kitbag_bundles.requests import Request
 
 
 def split_words(words: Iterable[str]) -> tuple[tuple[str, ...], tuple[Request, ...]]:
@@ -23,8 +24,14 @@ def split_words(words: Iterable[str]) -> tuple[tuple[str, ...], tuple[Request, .
         if _is_name(word):
             names[word] = None
         else:
-            requests.append(Request.parse(word))
+            requests.append(_request(word))
     return tuple(names), tuple(requests)
+
+
+def _request(word: str) -> Request:
+    from kitbag_bundles.requests import Request
+
+    return Request.parse(word)
 
 
 def _is_name(word: str) -> bool:
@@ -44,5 +51,5 @@ def check_names(names: Iterable[str], known: Collection[str], where: str) -> Non
     for name in names:
         if name not in known:
             if not known:
-                Request.parse(name)
+                _request(name)
             raise NoMatch(f"{where} has no environment {name!r}; it has {', '.join(sorted(known))}")

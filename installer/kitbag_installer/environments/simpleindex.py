@@ -28,6 +28,9 @@ class Listed(NamedTuple):
 
     sha256: str
     size: int
+    requires_python: str = ""
+    metadata_sha256: str = ""
+    """Of the file beside it that has its metadata; empty if there is none."""
 
 
 def index_pages(wheels: Mapping[str, Listed]) -> dict[str, bytes]:
@@ -40,26 +43,18 @@ def index_pages(wheels: Mapping[str, Listed]) -> dict[str, bytes]:
         projects.setdefault(_project(filename), {})[filename] = wheels[filename]
     names = sorted(projects)
     pages = {
-        FOLDER + "index.html": _page("Simple index", [(f"{name}/", name) for name in names]),
+        FOLDER + "index.html": _page("Simple index", [_link(f"{name}/", name) for name in names]),
         START: _json({"projects": [{"name": name} for name in names]}),
     }
     for name in names:
         files = projects[name]
-        links = [(f"{_url(each)}#sha256={files[each].sha256}", each) for each in files]
+        links = [_file_link(filename, listed) for filename, listed in files.items()]
         pages[f"{FOLDER}{name}/index.html"] = _page(f"Links for {name}", links)
         pages[f"{FOLDER}{name}/index.json"] = _json(
             {
                 "name": name,
                 "versions": sorted({filename.split("-")[1] for filename in files}),
-                "files": [
-                    {
-                        "filename": filename,
-                        "url": _url(filename),
-                        "hashes": {"sha256": listed.sha256},
-                        "size": listed.size,
-                    }
-                    for filename, listed in files.items()
-                ],
+                "files": [_file_table(filename, listed) for filename, listed in files.items()],
             }
         )
     return pages
@@ -74,15 +69,41 @@ def _url(filename: str) -> str:
     return f"../../{WHEELS}{quote(filename)}"
 
 
-def _page(title: str, links: list[tuple[str, str]]) -> bytes:
-    rows = "".join(
-        f'<a href="{html.escape(url)}">{html.escape(text)}</a><br>\n' for url, text in links
-    )
+def _file_link(filename: str, listed: Listed) -> str:
+    said = {}
+    if listed.requires_python:
+        said["data-requires-python"] = listed.requires_python
+    if listed.metadata_sha256:
+        said["data-core-metadata"] = f"sha256={listed.metadata_sha256}"
+    return _link(f"{_url(filename)}#sha256={listed.sha256}", filename, said)
+
+
+def _file_table(filename: str, listed: Listed) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "filename": filename,
+        "url": _url(filename),
+        "hashes": {"sha256": listed.sha256},
+        "size": listed.size,
+    }
+    if listed.requires_python:
+        table["requires-python"] = listed.requires_python
+    if listed.metadata_sha256:
+        table["core-metadata"] = {"sha256": listed.metadata_sha256}
+    return table
+
+
+def _link(url: str, text: str, said: Mapping[str, str] | None = None) -> str:
+    attributes = {"href": url, **(said or {})}
+    told = " ".join(f'{name}="{html.escape(value)}"' for name, value in attributes.items())
+    return f"<a {told}>{html.escape(text)}</a><br>\n"
+
+
+def _page(title: str, links: list[str]) -> bytes:
     return (
         "<!DOCTYPE html>\n"
         '<html>\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="pypi:repository-version" content="{_API}">\n'
-        f"<title>{html.escape(title)}</title>\n</head>\n<body>\n{rows}</body>\n</html>\n"
+        f"<title>{html.escape(title)}</title>\n</head>\n<body>\n{''.join(links)}</body>\n</html>\n"
     ).encode("ascii")
 
 

@@ -11,7 +11,6 @@ from kitbag_installer.environments.places import environment_path
 from kitbag_installer.environments.receipts import has_receipt, read_contents, read_receipt
 from kitbag_installer.receiptlists import read_bytecode
 from kitbag_installer.roots import RECEIPT_DIR
-from kitbag_installer.verification import MEND, Expected, TreeCheck
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,6 +49,8 @@ def verify_environments(
 
 
 def _verify(root: Root, name: str, reporter: Reporter) -> VerifiedEnvironment:
+    from kitbag_installer.verification import MEND, Expected, TreeCheck
+
     path = environment_path(root, name)
     if not has_receipt(path):
         lost = f"{os.path.join(path, RECEIPT_DIR)} has no receipt any more; {MEND}"

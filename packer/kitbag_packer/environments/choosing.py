@@ -27,6 +27,7 @@ from kitbag_bundles.errors import KitbagError, NoMatch, UsageError
 from kitbag_packer.environments.misfits import why_none_fits
 from kitbag_packer.environments.model import DIRECTORY, SDIST, VCS, WHEEL, Pick
 from kitbag_packer.environments.naming import known
+from kitbag_packer.environments.pylocks import published_name
 from kitbag_packer.errors import NoWheel, Unverified
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class _Chooser:
         if isinstance(source, PackageArchive):
             return self._archive(package, source)
         if isinstance(source, PackageWheel):
-            return self._file(package, source, WHEEL, source.filename)
+            return self._file(package, source, WHEEL, published_name(source))
         reason = f"the lock lists no wheels of it for {self._platform.made_for.target}"
         if package.wheels:
             names = [wheel.filename for wheel in package.wheels]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from kitbag_bundles.errors import UsageError
 from kitbag_bundles.toml import loads
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from packaging.pylock import Pylock
+    from packaging.pylock import PackageWheel, Pylock
 
     from kitbag_bundles.reporting import Reporter
     from kitbag_packer.downloads.accounts import Accounts
@@ -89,6 +90,25 @@ def pylock_of(
         ) from None
     finally:
         silent.disabled = before
+
+
+def published_name(wheel: PackageWheel) -> str:
+    """The name of a wheel's file as its index has it.
+
+    uv writes names into a lock in a spelling of its own: ``backports_tarfile-…`` for what is
+    ``backports.tarfile-…`` in the address.
+    """
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    published = unquote(urlsplit(wheel.url or "").path).rpartition("/")[2]
+    try:
+        if published.isascii() and (
+            parse_wheel_filename(published) == parse_wheel_filename(wheel.filename)
+        ):
+            return published
+    except InvalidWheelFilename:
+        pass
+    return wheel.filename
 
 
 def paths_in(lock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

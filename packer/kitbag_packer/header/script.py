@@ -113,7 +113,8 @@ def _tables(
     places = {each.source.name: each for each in placed}
     targets = candidates(manifest.builds)
     constants = {
-        "targets": ", ".join(targets) or "nothing",
+        # Empty where there are packages alone.
+        "targets": ", ".join(targets) or ("" if manifest.environments else "nothing"),
         "starters": ", ".join(target for target, builds in targets.items() if builds),
         **_measures(manifest, placed),
         "help_text": _help(),

@@ -18,6 +18,7 @@ from support.wheels import make_wheel, sha256_of
 
 INDEX = {"simple/index.html", "simple/index.json"}
 LISTS = {"download-metadata.json", "download-metadata-direct.json"}
+FILES = ("", ".metadata")
 ALWAYS = {"README.txt", "SHA256SUMS"}
 
 
@@ -91,6 +92,7 @@ def test_the_tree(capfd, bundle, wheels, tmp_path):
     here = {f"wheels/{wheels[name].name}" for name in ("app", "click")}
     assert files_of(srv) == {
         *(here | ALWAYS | LISTS | {build["path"]}),
+        *(f"{place}.metadata" for place in here),
         *texts(label("app"), label("tools")),
         *pages("my-app", "click"),
     }
@@ -154,6 +156,7 @@ def test_words_choose(capfd, bundle, wheels, tmp_path):
     assert files_of(tmp_path / "one") == {
         *(ALWAYS | texts(label("tools")) | pages("click")),
         f"wheels/{wheels['click'].name}",
+        f"wheels/{wheels['click'].name}.metadata",
     }
     assert "uv python" not in (tmp_path / "one" / "README.txt").read_text()
     done = run_kitbag(capfd, "export", bundle, "--to", tmp_path / "two", "3.13", "--json")
@@ -176,7 +179,7 @@ def test_a_wheelhouse(capfd, wheelhouse, wheels, tmp_path):
     assert files_of(srv) == {
         *(ALWAYS | pages("click", "far")),
         *texts("app-linux-x86_64-gnu", "app-windows-x86_64-none"),
-        *(f"wheels/{wheels[name].name}" for name in ("click", "far")),
+        *(f"wheels/{wheels[name].name}{end}" for name in ("click", "far") for end in FILES),
     }
     # Its name alone tells that it is an export, and may be added to.
     assert run_kitbag(capfd, "export", wheelhouse, "--to", srv).status == 0
@@ -271,6 +274,24 @@ def test_a_wheel_that_was_taken_away_is_not_offered(capfd, bundle, wheels, tmp_p
     run_kitbag(capfd, "export", bundle, "--to", srv, "3.13")
     projects = json.loads((srv / "simple/index.json").read_text())["projects"]
     assert projects == [{"name": "click"}]
+
+
+def test_a_wheel_without_metadata_is_in_the_index_all_the_same(capfd, empty, tmp_path):
+    bad = make_wheel(tmp_path, "odd", info="a.dist-info/b")
+    good = make_wheel(tmp_path, "good", requires_python="<4,>=3.9")
+    bundle = with_environments(tmp_path / "x.kitbag", empty, {"app": [bad, good]}, environments=[
+        environment_for("app", None, [bad, good], "linux-x86_64-gnu"),
+    ])  # fmt: skip
+    srv = tmp_path / "srv"
+    assert run_kitbag(capfd, "export", bundle, "--to", srv).status == 0
+    (told,) = json.loads((srv / "simple/good/index.json").read_text())["files"]
+    beside = srv / "wheels" / f"{good.name}.metadata"
+    assert told["core-metadata"] == {"sha256": sha256_of(beside)}
+    assert told["requires-python"] == "<4,>=3.9"
+    assert b"Name: good\n" in beside.read_bytes()
+    (told,) = json.loads((srv / "simple/odd/index.json").read_text())["files"]
+    assert set(told) == {"filename", "hashes", "size", "url"}
+    assert not (srv / "wheels" / f"{bad.name}.metadata").exists()
 
 
 @pytest.mark.parametrize("made", [True, False])

@@ -82,6 +82,14 @@ def test_pages_and_json_lead_to_the_same_files():
     assert json.loads(pages["simple/my-app/index.json"])["versions"] == ["1!2.0+x.1", "1.0"]
 
 
+def test_what_metadata_says_is_escaped():
+    pages = index_pages({"a-1-py3-none-any.whl": Listed("a" * 64, 1, "<4,>=3.9", "b" * 64)})
+    page = pages["simple/a/index.html"].decode()
+    assert f' data-requires-python="&lt;4,&gt;=3.9" data-core-metadata="sha256={"b" * 64}">' in page
+    (told,) = json.loads(pages["simple/a/index.json"])["files"]
+    assert (told["requires-python"], told["core-metadata"]) == ("<4,>=3.9", {"sha256": "b" * 64})
+
+
 def test_the_order_of_wheels_does_not_matter():
     assert index_pages(dict(reversed(WHEELS.items()))) == index_pages(WHEELS)
 

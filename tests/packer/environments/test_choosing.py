@@ -245,6 +245,22 @@ def test_without_a_fitting_wheel_the_source_is_taken_with_the_reason() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "chosen"),
+    [
+        ("https://index/x/back.port-1.0-py3-none-any.whl", "back.port-1.0-py3-none-any.whl"),
+        ("https://index/Back%2Eport-1.0-py3-none-any.whl", "Back.port-1.0-py3-none-any.whl"),
+        ("https://index/other-1.0-py3-none-any.whl", "back_port-1.0-py3-none-any.whl"),
+        ("https://index/back.port-1.0-py2-none-any.whl", "back_port-1.0-py3-none-any.whl"),
+        ("https://index/files/12345", "back_port-1.0-py3-none-any.whl"),
+    ],
+)
+def test_a_wheel_keeps_the_name_that_its_index_has(url: str, chosen: str) -> None:
+    file = _file("back_port-1.0-py3-none-any.whl")
+    wheel = {**file, "name": "back_port-1.0-py3-none-any.whl", "url": url}
+    assert _names(_lock(_package("back-port", wheels=[wheel]))) == [chosen]
+
+
 def test_what_has_neither_is_refused_with_all_that_has_not() -> None:
     lock = _lock(
         _package("numpy", "numpy-2.1.0-cp313-cp313-win_amd64.whl", version="2.1.0"),

@@ -48,13 +48,8 @@ def add_environments(parser: _ActionsContainer) -> None:
         action="append",
         default=None,
         metavar="NAME",
-        help="with a dependency group, in place of the default ones; may be given several times "
-        "(default: of a project those that uv installs, of a pylock.toml its own default-groups)",
-    )
-    parser.add_argument(
-        "--no-default-groups",
-        action="store_true",
-        help="without the dependency groups that are installed by default, such as dev",
+        help="with a dependency group; may be given several times (default: of a project none, "
+        "not even dev; of a pylock.toml its own default-groups)",
     )
     parser.add_argument(
         "--environment",
@@ -98,7 +93,6 @@ def says_environment(options: argparse.Namespace) -> str:
         "--requirements": options.requirements is not None,
         "--extra": options.extras,
         "--group": options.groups is not None,
-        "--no-default-groups": options.no_default_groups,
         "--environment": options.environment is not None,
         "--expose": options.expose,
         "--run": options.program,
@@ -137,15 +131,12 @@ def chosen_specs(options: argparse.Namespace) -> tuple[Spec, ...]:
     name = options.environment
     if name is None:
         name = project_name(path) if kind == "project" else DEFAULT
-    groups = options.groups
-    if groups is None and options.no_default_groups:
-        groups = ()
     spec = Spec(
         name=name,
         kind=kind,
         path=path,
         extras=tuple(dict.fromkeys(options.extras)),
-        groups=None if groups is None else tuple(dict.fromkeys(groups)),
+        groups=None if options.groups is None else tuple(dict.fromkeys(options.groups)),
         expose=tuple(sorted(set(options.expose))),
         run=options.program,
         glibc=options.glibc,

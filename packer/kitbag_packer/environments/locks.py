@@ -152,11 +152,9 @@ class Locks:
         """What ``uv.lock`` has for all targets."""
         index_settings(project.folder, self._accounts, self._environ)
         options = [each for name in spec.extras for each in ("--extra", name)]
-        if spec.groups is not None:
-            options += ["--no-default-groups"]
-            options += [each for name in spec.groups for each in ("--group", name)]
+        options += [each for name in spec.groups or () for each in ("--group", name)]
         answer = self.uv.ask(
-            ["export", "--frozen", *_FORMAT, *options],
+            ["export", "--frozen", "--no-default-groups", *_FORMAT, *options],
             project.folder,
             f"{lock} can't be read",
         )
@@ -185,8 +183,9 @@ class Locks:
                 # What such a project depends on only its build tells, and a build writes.
                 source = stack.enter_context(copied(project.folder))
             place = source / pyproject.name
-            groups = project.default_groups() if spec.groups is None else spec.groups
-            chosen += [each for name in groups for each in ("--group", f"{place}:{name}")]
+            chosen += [
+                each for name in spec.groups or () for each in ("--group", f"{place}:{name}")
+            ]
             answer = self.uv.run(
                 ["pip", "compile", place, *_QUIET, *_python(made_for), *options, *chosen],
                 project.folder,
@@ -240,11 +239,11 @@ class Locks:
         return pylock_of(table, str(where), base, self._accounts, self._reporter)
 
     def _tell_of_groups(self, project: Project, spec: Spec) -> None:
-        """Say that more comes along than the project itself needs, unless it was asked for."""
+        """Say what stays at home that uv installs by default, unless groups were named."""
         groups = project.default_groups() if spec.groups is None else ()
         told = (
-            f"{project.pyproject}: with what uv installs by default of its groups "
-            f"({', '.join(groups)}); --no-default-groups leaves it out, groups = [] in a recipe"
+            f"{project.pyproject}: what is only for development stays at home ({', '.join(groups)});"
+            f" --group {groups[0] if groups else ''} takes it along"
         )
         if groups and self._is_new(told):
             self._reporter.info(told)

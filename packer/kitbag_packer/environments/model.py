@@ -35,7 +35,7 @@ class Spec:
     """The request for the builds that it is for; empty for every build that was asked for."""
     extras: tuple[str, ...] = ()
     groups: tuple[str, ...] | None = None
-    """Dependency groups; ``None`` for the default ones: a project's as uv has them, a lock's."""
+    """Dependency groups; ``None`` for the default ones of a lock, and none of a project."""
     expose: tuple[str, ...] = ()
     """Console scripts that get a name in the bin directory."""
     run: str = ""

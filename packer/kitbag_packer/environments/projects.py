@@ -73,7 +73,7 @@ class Project:
         return is_dynamic(self.folder)
 
     def default_groups(self) -> tuple[str, ...]:
-        """Dependency groups that uv installs where nobody names any."""
+        """Dependency groups that uv installs for those who develop it, unless they name others."""
         # https://docs.astral.sh/uv/concepts/projects/dependencies/#default-groups
         if not self.pyproject.is_file():
             return ()

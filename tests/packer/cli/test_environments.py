@@ -21,8 +21,6 @@ def options(*words: str) -> argparse.Namespace:
     [
         ((), None),
         (("--group", "dev", "--group", "ops", "--group", "dev"), ("dev", "ops")),
-        (("--no-default-groups",), ()),
-        (("--no-default-groups", "--group", "ops"), ("ops",)),
     ],
 )
 def test_groups(words: tuple[str, ...], groups: tuple[str, ...] | None) -> None:
@@ -31,5 +29,5 @@ def test_groups(words: tuple[str, ...], groups: tuple[str, ...] | None) -> None:
 
 
 def test_groups_of_nothing() -> None:
-    with pytest.raises(UsageError, match="--no-default-groups goes with --project, --lock or"):
-        chosen_specs(options("--no-default-groups"))
+    with pytest.raises(UsageError, match="--group goes with --project, --lock or"):
+        chosen_specs(options("--group", "dev"))

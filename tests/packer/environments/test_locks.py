@@ -197,22 +197,19 @@ class TestUvLock:
         assert index.count() == asked
         assert desk.notes.messages == []
 
-    def test_default_groups_are_uvs(self, tmp_path: Path, desk: Desk) -> None:
+    def test_what_is_for_development_stays_at_home(self, tmp_path: Path, desk: Desk) -> None:
         project = app(
             tmp_path, "demo<2", more='[dependency-groups]\ndev = ["source"]\nops = ["speed"]\n'
         )
         desk.uv(project, "lock")
-        assert set(named(desk.read("project", project))) == {"app", "demo", "source"}
+        assert set(named(desk.read("project", project))) == {"app", "demo"}
         (told,) = desk.notes.messages
-        assert "by default of its groups (dev); --no-default-groups leaves it out" in told
-        pyproject = project / "pyproject.toml"
-        pyproject.write_text(pyproject.read_text() + '[tool.uv]\ndefault-groups = ["ops"]\n')
-        desk.uv(project, "lock")
-        assert set(named(desk.read("project", project))) == {"app", "demo", "speed"}
+        assert "development stays at home (dev); --group dev takes it along" in told
         named_one = desk.read("project", project, groups=("dev",))
         assert set(named(named_one)) == {"app", "demo", "source"}
         (project / "uv.lock").unlink()
-        assert set(named(desk.read("project", project))) == {"app", "demo", "speed"}
+        assert set(named(desk.read("project", project))) == {"app", "demo"}
+        assert set(desk.notes.messages) == {told}
 
     def test_unknown_extras_and_groups(self, tmp_path: Path, desk: Desk) -> None:
         project = app(tmp_path, "demo")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kitbag_installer.environments.layout import Layout
 
 INSTALLER = b"kitbag\n"
-_OWN = ("RECORD", "INSTALLER", "REQUESTED")
+_OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What an install writes; in a wheel only the first is read, and none is unpacked."""
 _LARGEST_TEXT = 1 << 26
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
@@ -199,11 +199,16 @@ class _Unpacker:
             self._placed.append(place)
 
     def _add_records(self, info: str) -> None:
-        """What an installer leaves: who it was, that this was asked for, and the list of files."""
+        """What an installer leaves: who it was, that this was asked for and where it comes from if
+        that is no index, and the list of files.
+        """
         site = self._layout.site
         folder = f"{site}/{info}"
         self._write(f"{folder}/INSTALLER", 0o644, iter([INSTALLER]))
         self._write(f"{folder}/REQUESTED", 0o644, iter([b""]))
+        if self._wheel.direct_url:
+            origin = self._wheel.direct_url.encode("utf-8")
+            self._write(f"{folder}/direct_url.json", 0o644, iter([origin]))
         up = "../" * (site.count("/") + 1)
         cut = len(site) + 1
         lines = [

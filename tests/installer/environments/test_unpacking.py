@@ -134,6 +134,18 @@ def test_its_record_has_every_file_as_it_is(tmp_path, rich):
         assert int(size) == len(data)
 
 
+def test_where_it_comes_from_is_told_if_that_is_no_index(tmp_path):
+    text = '{"url":"https://example.org/app.whl","archive_info":{}}'
+    own = {"app-1.0.dist-info/direct_url.json": "a lie", "app.py": ""}
+    wheel = make_wheel(tmp_path, "app", files=own)
+    for name, said in (("one", ""), ("two", text)):
+        unpack(tmp_path / name, wheel, direct_url=said)
+        path = tmp_path / name / SITE / "app-1.0.dist-info" / "direct_url.json"
+        assert (path.read_text() if path.exists() else "") == said
+        listed = "app-1.0.dist-info/direct_url.json" in rows(tmp_path / name, "app-1.0.dist-info")
+        assert listed == bool(said)
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_modes_do_not_depend_on_the_umask(tmp_path, rich, umask):
     before = os.umask(umask)

@@ -7,6 +7,7 @@ be made by somebody else, the target refuses what could not have been packed.
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 import io
 import struct
@@ -181,6 +182,8 @@ WHEELS: dict[str, tuple[str, dict[str, object], Callable[[bytes], bytes] | None]
     "shake": (REFUSED, said("app.py,shake_128=AAAA,\n"), None),
     "SHA256": (FINE, said(hashed("sha256").replace("sha256", "SHA256")), None),
     "plain base64": (REFUSED, said(hashed("sha256", base64.b64encode)), None),
+    "hex": (FINE, said(hashed("sha256", binascii.hexlify)), None),
+    "hex of a part": (REFUSED, said(hashed("sha256", lambda raw: raw[:31].hex().encode())), None),
     "padding": (FINE, said(hashed("sha256").replace(",6\n", "=,6\n")), None),
     "a line for a folder": (FINE, {"record": lambda lines: [*lines, "app/,,\n"]}, None),
     "lines that differ": (

@@ -11,6 +11,7 @@ import binascii
 import csv
 import hashlib
 import io
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_installer.environments.wheelrules import broken
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _ALGORITHMS = ("sha256", "sha384", "sha512", "blake2b", "sha3_256", "sha3_512")
+_HEX = re.compile(r"[0-9a-fA-F]+")
 _UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 """What can't have a hash in RECORD, since it holds the hash of RECORD or is RECORD."""
 
@@ -86,15 +88,24 @@ def _line(path: str, said: str, size: str, wheel: str) -> Line:
     algorithm = algorithm.lower().replace("-", "_")
     if algorithm not in _ALGORITHMS:
         raise broken(wheel, f"its RECORD has a hash by {algorithm!a} for {path!a}, weak or unknown")
+    digest = _digest(text, hashlib.new(algorithm).digest_size)
+    if not digest:
+        raise broken(wheel, f"its RECORD has a line for {path!a} that makes no sense")
+    return Line(algorithm, digest, count)
+
+
+def _digest(text: str, size: int) -> bytes:
+    """The ``size`` bytes that a line says; empty for what is no digest."""
+    if _HEX.fullmatch(text) and len(text) == 2 * size:
+        # Against the specification, but meant well: gmsh's wheels are on indexes so.
+        return bytes.fromhex(text)
     text = text.rstrip("=")
     try:
         digest = base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
     except (binascii.Error, ValueError):
-        digest = b""
+        return b""
     # Where bits are left over at the end, several texts have the same meaning; one of them is it.
-    if len(digest) != hashlib.new(algorithm).digest_size or encoded(digest) != text:
-        raise broken(wheel, f"its RECORD has a line for {path!a} that makes no sense")
-    return Line(algorithm, digest, count)
+    return digest if len(digest) == size and encoded(digest) == text else b""
 
 
 def check_record(data: bytes, info: str, files: Mapping[str, Seen], wheel: str) -> None:

@@ -87,6 +87,12 @@ def test_line_ends_blank_and_repeated_lines_padding_and_directories_do_no_harm()
     assert found == {"a.py": Line("sha256", SHA256, 4), f"{INFO}/RECORD": Line("", b"", None)}
 
 
+def test_a_hash_in_hex_is_one():
+    for text in (SHA256.hex(), SHA256.hex().upper()):
+        found = parse_record(f"a.py,sha256={text},4\n".encode(), "x.whl")
+        assert found == {"a.py": Line("sha256", SHA256, 4)}
+
+
 def seen(data: bytes = DATA) -> Seen:
     return Seen(
         len(data), hashlib.sha256(data).digest(), lambda name: hashlib.new(name, data).digest()

@@ -54,6 +54,9 @@ class Wheel:
     """How many files are in it, directories not counted."""
     longest_path: int
     """Bytes of the longest path in it, as the archive has it."""
+    direct_url: str = ""
+    """What ``direct_url.json`` of an environment says, without credentials; empty for a wheel of
+    an index."""
 
     @property
     def member(self) -> str:
@@ -136,6 +139,7 @@ def _wheel_table(wheel: Wheel) -> dict[str, Any]:
         "unpacked-size": wheel.unpacked_size,
         "files": wheel.files,
         "longest-path": wheel.longest_path,
+        **({"direct-url": wheel.direct_url} if wheel.direct_url else {}),
     }
 
 
@@ -196,9 +200,22 @@ def _parse_wheel(table: Table) -> Wheel:
         unpacked_size=table.number("unpacked-size"),
         files=table.number("files"),
         longest_path=table.number("longest-path"),
+        direct_url=table.text("direct-url") if "direct-url" in table.values else "",
     )
     check_member_name(wheel.member)
+    if wheel.direct_url and not _is_direct_url(wheel.direct_url):
+        raise BundleError(f"{table.where} has a 'direct-url' that is no such thing")
     return wheel
+
+
+def _is_direct_url(text: str) -> bool:
+    import json
+
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and isinstance(found.get("url"), str)
 
 
 def _parse_environment(table: Table, wheels: set[str], builds: set[BuildKey]) -> Environment:

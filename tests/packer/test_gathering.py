@@ -116,10 +116,13 @@ def test_no_address_of_this_machine_and_no_secret_is_told(tmp_path, supply, whee
     with serving(served(*wheels)) as server:
         base = server.url.replace("//", "//user:secret@")
         away, local = pick_of(wheels[0], base), pick_of(wheels[1])
-        away = Pick(**{**vars(away), "urls": (away.urls[0] + "?token=secret",)})
+        urls = (away.urls[0] + "?token=secret",)
+        away = Pick(**{**vars(away), "urls": urls, "direct": True})
         _, ready = gathered([], [planned(KEY, away, local)], supply, tmp_path)
         urls = [file.wheel.url for file in ready[0].wheels]
         assert urls == [server.url + wheels[0].name, ""]
+        direct = [file.wheel.direct_url for file in ready[0].wheels]
+        assert direct == [f'{{"url":"{server.url}{wheels[0].name}","archive_info":{{}}}}', ""]
 
 
 def test_the_order_of_arrival_changes_nothing(tmp_path, archive, wheels, monkeypatch):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import stat
 import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -30,8 +31,9 @@ _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
 _LARGEST_DIRECTORY = 1 << 27
 _STORED, _DEFLATED = 0, 8
+_UNIX = 3
 _ENCRYPTED, _UTF8 = 1, 1 << 11
-_NONE32, _NONE16 = 0xFFFFFFFF, 0xFFFF
+_NONE64, _NONE32, _NONE16 = 0xFFFFFFFFFFFFFFFF, 0xFFFFFFFF, 0xFFFF
 
 
 class Member(NamedTuple):
@@ -68,7 +70,9 @@ def read_directory(stream: BinaryIO, size: int, filename: str) -> list[Member]:
     if start + length > size or length > _LARGEST_DIRECTORY:
         raise _broken(filename, "has a zip directory that is not within it")
     stream.seek(start)
-    found = list(_entries(stream.read(length), count, filename))
+    found, first = _entries(stream.read(length), count, filename)
+    if first:
+        raise _broken(filename, "has something in front of the zip")
     found.sort(key=lambda member: member.offset)
     stream.seek(0)
     return found
@@ -89,8 +93,10 @@ def _read_end64(stream: BinaryIO, before: bytes, filename: str) -> tuple[int, in
     return fields[7], fields[8], fields[9]
 
 
-def _entries(data: bytes, count: int, filename: str) -> Iterator[Member]:
-    at = 0
+def _entries(data: bytes, count: int, filename: str) -> tuple[list[Member], int]:
+    """The members that are files, and where the first one of all begins."""
+    found: list[Member] = []
+    at, first = 0, _NONE64
     for _ in range(count):
         if len(data) - at < _CENTRAL.size:
             raise _broken(filename, "has a zip directory that is cut short")
@@ -105,15 +111,19 @@ def _entries(data: bytes, count: int, filename: str) -> Iterator[Member]:
             extra = data[at + names : at + names + extras]
             size, packed, offset = _large(extra, size, packed, offset, filename)
         at += names + extras + comments
+        first = min(first, offset)
         if flags & _ENCRYPTED or method not in (_STORED, _DEFLATED):
             raise _broken(filename, "has a member that is encrypted or packed in a rare way")
+        if made >> 8 == _UNIX and stat.S_ISLNK(attributes >> 16):
+            raise _broken(filename, "has a member that is a link")
         try:
             path = name.decode("utf-8" if flags & _UTF8 else "cp437")
         except UnicodeDecodeError:
             raise _broken(filename, "has a member whose name is no text") from None
         if not path.endswith("/"):
-            executable = made >> 8 == 3 and bool(attributes >> 16 & 0o111)
-            yield Member(path, executable, method, packed, size, offset)
+            executable = made >> 8 == _UNIX and bool(attributes >> 16 & 0o111)
+            found.append(Member(path, executable, method, packed, size, offset))
+    return found, first if count else 0
 
 
 def _large(extra: bytes, size: int, packed: int, offset: int, filename: str) -> tuple[int, ...]:
@@ -208,8 +218,8 @@ class WheelStream:
             raise _broken(self._filename, f"has no header for {member.path}")
         name = bytes(self._take(fields[9]))
         self._take(fields[10])
-        encoding = "utf-8" if fields[2] & _UTF8 else "cp437"
-        if name.decode(encoding, "replace") != member.path:
+        # Some tools tell the encoding only in the directory.
+        if member.path not in (name.decode("utf-8", "replace"), name.decode("cp437")):
             raise _broken(self._filename, f"has another name in the header of {member.path}")
 
     def _take(self, count: int) -> Bytes:
@@ -258,4 +268,4 @@ def digest_of(stream: BinaryIO) -> str:
 
 
 def _broken(filename: str, what: str) -> ArchiveError:
-    return ArchiveError(f"{filename}: {what}; the wheel is broken, pack another one")
+    return ArchiveError(f"{filename}: {what}; the wheel is broken, take another one")

@@ -47,7 +47,7 @@ def entry_points(data: bytes, wheel: str) -> list[EntryPoint]:
         if not _NAME.fullmatch(name) or name in (".", "..") or reference is None:
             raise ArchiveError(
                 f"{wheel}: the entry point {name!r} is no program ({value!r}); "
-                "the wheel is broken, pack another one"
+                "the wheel is broken, take another one"
             )
         module, attribute = reference.groups()
         found[name] = EntryPoint(name, module, attribute, group == "gui_scripts")

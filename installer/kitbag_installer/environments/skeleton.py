@@ -23,8 +23,6 @@ _VARIABLE = re.compile(r"__VENV_(DIR|NAME|PROMPT|BIN_NAME|PYTHON)__")
 _BARE_PROMPT = re.compile(r"""\(["']?__VENV_PROMPT__|\(%s\)""")
 """Where the template has the parentheses around the prompt itself."""
 _FOLDERS = ("common", "posix")
-_SMALL = ("x86", "armv5", "armv6", "armv7", "mips", "mipsel")
-"""Architectures of 32 bits, where ``venv`` makes no ``lib64``."""
 
 
 class Laid(NamedTuple):
@@ -53,7 +51,7 @@ def plant(key: BuildKey, base: str, tree: str, home: str, name: str, layout: Lay
     for other in ("python", "python3", f"python{key.version.minor_text}"):
         if other != own:
             links[f"{layout.programs}/{other}"] = own
-    if key.target.os == "linux" and key.target.cpu not in _SMALL:
+    if layout.lib64:
         links["lib64"] = "lib"
     version = key.version
     files = {

@@ -8,16 +8,24 @@ which is thrown away if that is another one.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kitbag_bundles.errors import ArchiveError, DigestMismatch, file_system_error
 from kitbag_bundles.volumes import accused
-from kitbag_installer.environments.archives import WheelStream, digest_of, read_directory
-from kitbag_installer.environments.records import check_line, parse_record, render_record
+from kitbag_installer.environments.archives import BLOCK, WheelStream, digest_of, read_directory
+from kitbag_installer.environments.records import Seen, check_record, render_record
 from kitbag_installer.environments.scripts import entry_points, entry_script, placed_script
+from kitbag_installer.environments.wheelrules import (
+    broken,
+    check_path,
+    check_tree,
+    check_version,
+    data_place,
+    metadata_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,11 +37,8 @@ if TYPE_CHECKING:
     from kitbag_installer.environments.layout import Layout
 
 INSTALLER = b"kitbag\n"
-_OWN = ("RECORD", "INSTALLER", "REQUESTED")
+_OWN = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
 """What an install writes; in a wheel only the first is read, and none is unpacked."""
-_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
-_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\]")
-_FORBIDDEN_ON_WINDOWS = re.compile(r'[\x00-\x1f\x7f\\<>:"|?*]')
 _LARGEST_TEXT = 1 << 26
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
@@ -95,83 +100,53 @@ class _Unpacker:
     def run(self, stream: Any, progress: Progress) -> Unpacked:
         wheel = self._wheel
         members = read_directory(stream, wheel.size, wheel.filename)
-        info = self._find_info(members)
+        if (len(members), sum(each.size for each in members)) != (wheel.files, wheel.unpacked_size):
+            raise broken(wheel.filename, "has other files than the manifest of the bundle says")
+        paths = [each.path for each in members]
+        check_tree(paths, wheel.filename)
+        info = metadata_folder(paths, wheel.name, wheel.filename)
         data = info[: -len(".dist-info")] + ".data/"
-        texts = {f"{info}/{name}": b"" for name in ("RECORD", "WHEEL", "entry_points.txt")}
-        seen: dict[str, tuple[int, bytes, str]] = {}
+        texts = {f"{info}/{name}": b"" for name in (*_OWN, "WHEEL", "entry_points.txt")}
+        seen: dict[str, Seen] = {}
         source = WheelStream(stream, wheel.size, wheel.filename, progress.advance)
         for member in members:
             path = member.path
-            if path in seen:
-                raise self._broken(f"has {path} twice")
-            self._check_path(path)
+            check_path(path, wheel.filename, windows=self._layout.windows)
             content = source.content(member)
             if path in texts:
                 if member.size > _LARGEST_TEXT:
-                    raise self._broken(f"has a {path} of {member.size} bytes")
+                    raise broken(wheel.filename, f"has a {path} of {member.size} bytes")
                 texts[path] = b"".join(content)
                 content = iter([texts[path]])
             if path.startswith(data):
                 seen[path] = self._write_data(member, path[len(data) :], content)
             elif path.startswith(f"{info}/") and path[len(info) + 1 :] in _OWN:
-                for _ in content:
-                    pass
-                seen[path] = (member.size, b"", "")
+                seen[path] = _seen(texts[path])
             else:
                 mode = 0o755 if member.executable else 0o644
-                place = f"{self._layout.site}/{path}"
-                seen[path] = (*self._write(place, mode, content), place)
+                seen[path] = self._write(f"{self._layout.site}/{path}", mode, content)
         if source.finish() != wheel.sha256:
             raise _damaged(wheel)
-        self._check_version(texts[f"{info}/WHEEL"])
-        self._check_record(texts[f"{info}/RECORD"], seen, info)
+        check_version(texts[f"{info}/WHEEL"], wheel.filename)
+        check_record(texts[f"{info}/RECORD"], info, seen, wheel.filename)
         self._add_programs(texts[f"{info}/entry_points.txt"])
         self._add_records(info)
         return Unpacked(wheel.filename, self._files, self._programs, self._placed)
 
-    def _find_info(self, members: Sequence[Member]) -> str:
-        found = {
-            folder
-            for folder, slash, name in (member.path.partition("/") for member in members)
-            if name == "RECORD" and folder.endswith(".dist-info")
-        }
-        if len(found) != 1:
-            raise self._broken("has no .dist-info directory with a RECORD, or several")
-        (info,) = found
-        # What stands in the file's name is there in an escaped spelling.
-        project = info.partition("-")[0] if "-" in info else ""
-        if re.sub(r"[-_.]+", "-", project).lower() != self._wheel.name:
-            raise self._broken(f"has the metadata of another project, {info}")
-        return info
-
-    def _check_path(self, path: str) -> None:
-        forbidden = _FORBIDDEN_ON_WINDOWS if self._layout.windows else _FORBIDDEN
-        parts = path.split("/")
-        if "" in parts or "." in parts or ".." in parts or forbidden.search(path):
-            raise self._broken(f"has a member that leads out of the environment, {path!r}")
-
-    def _write_data(
-        self, member: Member, path: str, content: Iterator[Any]
-    ) -> tuple[int, bytes, str]:
-        """A file of ``.data``; returns its size and digest in the wheel, and where it went."""
-        scheme, _, rest = path.partition("/")
-        folder = self._layout.scheme(scheme, self._wheel.name)
-        if folder is None or not rest:
-            raise self._broken(f"has {path!r} in its .data, which is no scheme")
-        place = f"{folder}/{rest}" if folder else rest
-        if place.partition("/")[0].casefold() == ".kitbag":
-            raise self._broken(f"has {path!r}, where kitbag's own files are")
+    def _write_data(self, member: Member, path: str, content: Iterator[Any]) -> Seen:
+        """A file of ``.data``; returns what it is in the wheel."""
+        scheme, rest = data_place(path, self._wheel.filename)
+        place = self._layout.place(scheme, self._wheel.name, rest)
         if scheme != "scripts":
-            mode = 0o755 if member.executable else 0o644
-            return (*self._write(place, mode, content), place)
+            return self._write(place, 0o755 if member.executable else 0o644, content)
         data = b"".join(content)
         script = placed_script(data, self._python, windows=self._layout.windows)
         self._write(place, 0o755, iter([script]))
         self._note_program(place, moved=script is not data)
-        return len(data), hashlib.sha256(data).digest(), place
+        return _seen(data)
 
-    def _write(self, place: str, mode: int, content: Iterator[Any]) -> tuple[int, bytes]:
-        """Write a file; returns its size and digest. One that is there already stays."""
+    def _write(self, place: str, mode: int, content: Iterator[Any]) -> Seen:
+        """Write a file; returns what it is. One that is there already stays."""
         digest = hashlib.sha256()
         size = 0
         folder = place.rpartition("/")[0]
@@ -193,7 +168,7 @@ class _Unpacker:
             if handle >= 0:
                 os.close(handle)
         self._files.append((place, mode, size, digest.hexdigest(), handle >= 0))
-        return size, digest.digest()
+        return Seen(size, digest.digest(), functools.partial(self._digest, place))
 
     def _make_folder(self, folder: str) -> None:
         above = folder.rpartition("/")[0]
@@ -203,31 +178,12 @@ class _Unpacker:
             os.mkdir(f"{self._tree}/{folder}", 0o755)
         self._folders.add(folder)
 
-    def _check_version(self, data: bytes) -> None:
-        """Only the first version of the format is known, whatever its minor number."""
-        found = re.search(rb"(?mi)^wheel-version:\s*(\d+)\.", data)
-        if not found or int(found.group(1)) != 1:
-            raise self._broken("is of a version of the wheel format that is not known, or none")
-
-    def _check_record(
-        self, data: bytes, seen: dict[str, tuple[int, bytes, str]], info: str
-    ) -> None:
-        """Every file has its line, and is what the line says."""
-        lines = parse_record(data, self._wheel.filename)
-        free = {f"{info}/{name}" for name in (*_SIGNATURES, *_OWN)}
-        for path, (size, digest, place) in seen.items():
-            line = lines.pop(path, None)
-            if path in free:
-                continue
-            if line is None or not line.algorithm:
-                raise self._broken(f"has no hash for {path} in its RECORD")
-            check_line(line, self._wheel.filename, size, digest, lambda at=place: self._read(at))
-        for path in lines.keys() - free:
-            raise self._broken(f"has no {path}, of which its RECORD speaks")
-
-    def _read(self, place: str) -> bytes:
+    def _digest(self, place: str, algorithm: str) -> bytes:
+        digest = hashlib.new(algorithm)
         with open(f"{self._tree}/{place}", "rb") as file:
-            return file.read()
+            while block := file.read(BLOCK):
+                digest.update(block)
+        return digest.digest()
 
     def _add_programs(self, data: bytes) -> None:
         layout = self._layout
@@ -243,11 +199,16 @@ class _Unpacker:
             self._placed.append(place)
 
     def _add_records(self, info: str) -> None:
-        """What an installer leaves: who it was, that this was asked for, and the list of files."""
+        """What an installer leaves: who it was, that this was asked for and where it comes from if
+        that is no index, and the list of files.
+        """
         site = self._layout.site
         folder = f"{site}/{info}"
         self._write(f"{folder}/INSTALLER", 0o644, iter([INSTALLER]))
         self._write(f"{folder}/REQUESTED", 0o644, iter([b""]))
+        if self._wheel.direct_url:
+            origin = self._wheel.direct_url.encode("utf-8")
+            self._write(f"{folder}/direct_url.json", 0o644, iter([origin]))
         up = "../" * (site.count("/") + 1)
         cut = len(site) + 1
         lines = [
@@ -257,10 +218,13 @@ class _Unpacker:
         text = render_record(lines, f"{info}/RECORD")
         self._write(f"{folder}/RECORD", 0o644, iter([text]))
 
-    def _broken(self, what: str) -> ArchiveError:
-        return ArchiveError(
-            f"{self._wheel.filename}: {what}; the wheel is broken, pack another one"
-        )
+
+def _seen(data: bytes) -> Seen:
+    return Seen(
+        len(data),
+        hashlib.sha256(data).digest(),
+        lambda algorithm: hashlib.new(algorithm, data).digest(),
+    )
 
 
 def _damaged(wheel: Wheel) -> DigestMismatch:

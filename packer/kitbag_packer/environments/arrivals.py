@@ -21,6 +21,7 @@ from kitbag_packer.environments.builders import Builders
 from kitbag_packer.environments.building import Building, Outcome, sources
 from kitbag_packer.environments.builtmemory import BuiltMemory
 from kitbag_packer.environments.conflicts import conflicts
+from kitbag_packer.environments.directurls import direct_url
 from kitbag_packer.environments.model import WHEEL, Ready, WheelFile
 from kitbag_packer.environments.processes import Processes
 from kitbag_packer.environments.wheelmemory import WheelMemory
@@ -200,6 +201,7 @@ class Packages:
                     wheel = _addressed(wheels[pick.sha256, pick.filename], pick)
                 else:
                     wheel = built[id(planned), pick]
+                wheel = _with(wheel, direct_url=direct_url(pick))
                 failures += _mismatches(wheel, pick, planned)
                 mine[wheel.wheel.filename] = wheel
             names = sorted(mine, key=str.encode)
@@ -221,7 +223,11 @@ def _download(pick: Pick) -> Download:
 def _addressed(found: WheelFile, pick: Pick) -> WheelFile:
     """With the public address that the lock gives."""
     url = next((shown(url) for url in pick.urls if not is_local(url)), "")
-    return dataclasses.replace(found, wheel=dataclasses.replace(found.wheel, url=url))
+    return _with(found, url=url)
+
+
+def _with(found: WheelFile, **facts: str) -> WheelFile:
+    return dataclasses.replace(found, wheel=dataclasses.replace(found.wheel, **facts))  # type: ignore[arg-type]
 
 
 def _mismatches(file: WheelFile, pick: Pick, planned: Planned) -> list[KitbagError]:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.errors import UsageError
+from kitbag_packer.environments.buildfailures import keep_output, reason_of
 from kitbag_packer.environments.model import DIRECTORY
 from kitbag_packer.environments.sourcetrees import lay_out
-from kitbag_packer.environments.uvtool import condensed, find_uv, surroundings
+from kitbag_packer.environments.uvtool import find_uv, surroundings
 from kitbag_packer.environments.wheels import inspect_wheel
 from kitbag_packer.errors import NoWheel
 
@@ -30,13 +31,11 @@ if TYPE_CHECKING:
     from kitbag_packer.environments.builders import Builder, Builders
     from kitbag_packer.environments.builtmemory import BuiltMemory
     from kitbag_packer.environments.model import Pick, Planned, WheelFile
-    from kitbag_packer.environments.processes import Processes
+    from kitbag_packer.environments.processes import Processes, Ran
 
 EPOCH = 1577836800
 """SOURCE_DATE_EPOCH where nobody said another one: 2020-01-01, which zips can tell."""
 
-_LONGEST = 900
-_TOLD_LINES = 4
 _CREDENTIALS = re.compile(r"(://)[^/@\s]+@")
 
 
@@ -199,11 +198,7 @@ class Building:
         ran = self._processes.run(command, home, environment)
         made = sorted(out.glob("*.whl"))
         if ran.status or len(made) != 1:
-            why = self._told(ran.out) or f"the build ended with status {ran.status}"
-            raise NoWheel(
-                f"{source.what}: {self._reason(source.users[0][1])}, and building one with "
-                f"{builder.name} failed: {why}; give it what it needs, or take another version"
-            )
+            raise self._failed(builder, source, ran)
         found = inspect_wheel(made[0], made[0].name)
         if self._memory:
             self._memory.remember(source.pick, identity, found)
@@ -238,26 +233,28 @@ class Building:
             path = Path(source.pick.path)
         return path if path.is_dir() else path.absolute().parent
 
-    def _told(self, out: str) -> str:
-        """The end of what a backend said, and of what uv or pip made of it, in one line."""
-        lines = [line.strip() for line in out.splitlines() if line.strip()]
-        ends = [n for n, line in enumerate(lines) if line.startswith(("error:", "ERROR:"))]
-        end = ends[0] if ends else len(lines)
-        words = " / ".join(lines[max(0, end - _TOLD_LINES) : end])
-        verdict = condensed("\n".join(lines[end:])) if ends else ""
-        told = _CREDENTIALS.sub(r"\1", self._accounts.hide(f"{words}: {verdict}".strip(": ")))
-        told = "".join(c if c.isprintable() else " " for c in told)
-        return told if len(told) <= _LONGEST else "…" + told[-_LONGEST:]
+    def _failed(self, builder: Builder, source: Source, ran: Ran) -> NoWheel:
+        out = _CREDENTIALS.sub(r"\1", self._accounts.hide(ran.out))
+        why = reason_of(out) or f"the build ended with status {ran.status}"
+        kept = keep_output(out, source.pick.name)
+        where = f" ({kept} has all that was said)" if kept else ""
+        planned, pick = source.users[0]
+        return NoWheel(
+            f"{_place(planned)}: {source.what}: {self._reason(pick)}, and building it with "
+            f"{builder.name} failed: {why}{where}; give it what it needs, or take another version"
+        )
 
     def _unfit(self, source: Source, planned: Planned, pick: Pick, notes: Sequence[str]) -> NoWheel:
-        place = planned.made_for
-        where = f"environment {planned.spec.name} on {place.target}"
         why = self._reason(pick)
         return NoWheel(
-            f"{where}: {source.what}: {why}, and what was built here does not run there "
+            f"{_place(planned)}: {source.what}: {why}, and what was built here does not run there "
             f"({notes[0]}); pack on such a machine, or take a version that has a wheel for it"
         )
 
     @staticmethod
     def _reason(pick: Pick) -> str:
         return pick.reason or "has no wheel"
+
+
+def _place(planned: Planned) -> str:
+    return f"environment {planned.spec.name} on {planned.made_for.target}"

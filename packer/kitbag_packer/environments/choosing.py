@@ -155,6 +155,7 @@ class _Chooser:
             vcs=source.type,
             repository=source.url or self._absolute(source.path or ""),
             commit=source.commit_id,
+            revision=source.requested_revision or "",
             subdirectory=source.subdirectory or "",
             reason=f"it comes from a {source.type} repository",
         )
@@ -181,7 +182,7 @@ class _Chooser:
         if not filename.endswith(".whl"):
             reason = "it is an archive of source"
             pick = self._file(package, source, SDIST, filename or package.name, reason)
-            return dataclasses.replace(pick, subdirectory=source.subdirectory or "")
+            return dataclasses.replace(pick, subdirectory=source.subdirectory or "", direct=True)
         try:
             name, version, _, tags = parse_wheel_filename(filename)
         except InvalidWheelFilename:
@@ -192,7 +193,7 @@ class _Chooser:
             reason = why_none_fits([filename], self._platform)
             raise NoWheel(f"{_called(package)} {reason}, and is only this one wheel")
         pick = self._file(package, source, WHEEL, filename)
-        return dataclasses.replace(pick, version=pick.version or str(version))
+        return dataclasses.replace(pick, version=pick.version or str(version), direct=True)
 
     def _file(
         self,

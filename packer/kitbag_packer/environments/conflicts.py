@@ -12,6 +12,7 @@ import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import UsageError
+from kitbag_installer.environments.layout import Layout, layout_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,11 +21,16 @@ if TYPE_CHECKING:
 
 _FOLDING = ("macos", "windows")
 _OWN = re.compile(
-    r"pyvenv\.cfg|\.kitbag(?:/.*)?"
-    r"|(?:bin|scripts)/(?:(?:python|pypy|graalpy)w?[\d.]*t?|(?:de)?activate(?:[._].*)?)(?:\.exe)?",
+    r"pyvenv\.cfg|lib64"
+    r"|(?:bin|scripts)/(?:(?:python|pypy|graalpy)w?[\d.]*t?|(?:de)?activate(?:[._].*)?)(?:\.exe|\.cmd)?",
     re.IGNORECASE | re.DOTALL,
 )
 """What makes an environment one."""
+_UNFIT_ON_WINDOWS = re.compile(
+    r'[<>:"|?*]|[ .](?:/|$)|(?:^|/)(?:con|prn|aux|nul|com\d|lpt\d)(?:\.[^/]*)?(?:/|$)',
+    re.IGNORECASE,
+)
+"""https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file"""
 
 
 class _File(NamedTuple):
@@ -46,6 +52,13 @@ def conflicts(ready: Ready) -> list[UsageError]:
     for file in ready.wheels:
         for path, content in _places(file, place):
             mine = _File(file.wheel.filename, content, path)
+            if place.target.os == "windows" and _UNFIT_ON_WINDOWS.search(path):
+                errors.append(
+                    UsageError(
+                        f"{name}: {mine.wheel} has {path!a}, and no file on Windows can be called "
+                        "that; leave that package out there"
+                    )
+                )
             if _OWN.fullmatch(path):
                 errors.append(
                     UsageError(
@@ -81,30 +94,29 @@ def _error(name: str, pair: tuple[str, str], paths: Sequence[str]) -> UsageError
 
 def _places(file: WheelFile, place: For) -> Iterator[tuple[str, str]]:
     """Each path that a wheel writes, and something that is the same for the same content."""
-    windows = place.target.os == "windows"
-    programs, suffix = ("Scripts", ".exe") if windows else ("bin", "")
-    site = _site_packages(place)
+    layout = _layout(place)
+    suffix = "" if not layout.windows else ".exe" if place.key is None else ".cmd"
     info = next(path for path, _ in file.paths if path.endswith(".dist-info/RECORD"))
     data = info.removesuffix(".dist-info/RECORD") + ".data/"
     for path, digest in file.paths:
-        if not path.startswith(data):
-            yield f"{site}/{path}", digest
-            continue
-        scheme, _, rest = path.removeprefix(data).partition("/")
-        tops = {"scripts": f"{programs}/", "headers": f"include/site/{file.wheel.name}/"}
-        yield tops.get(scheme, "") + rest, digest
+        if path.startswith(data):
+            scheme, _, rest = path.removeprefix(data).partition("/")
+            yield layout.place(scheme, file.wheel.name, rest), digest
+        else:
+            yield f"{layout.site}/{path}", digest
     for name, reference in file.references:
-        yield f"{programs}/{name}{suffix}", f"runs {reference}"
+        yield f"{layout.programs}/{name}{suffix}", f"runs {reference}"
 
 
-def _site_packages(place: For) -> str:
-    if place.target.os == "windows":
-        return "Lib/site-packages"
+def _layout(place: For) -> Layout:
     if place.key is not None:
-        from kitbag_bundles.layout import standard_library
-
-        return f"{standard_library(place.key)}/site-packages"
-    return f"lib/python{'.'.join(place.version.split('.')[:2])}/site-packages"
+        return layout_of(place.key)
+    # What a wheelhouse is for may be laid out in another way, but not in which files meet.
+    minor = ".".join(place.version.split(".")[:2])
+    if place.target.os == "windows":
+        return Layout("Lib/site-packages", "Scripts", "Include", windows=True)
+    site, headers = f"lib/python{minor}/site-packages", f"include/site/python{minor}"
+    return Layout(site, "bin", headers, windows=False)
 
 
 def _key(path: str, *, folding: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.environments import Environment, is_program_name
@@ -53,6 +54,10 @@ def shared(ready: Iterable[Ready]) -> tuple[WheelFile, ...]:
                     f"{wheel.filename}: environments have two different wheels of this name, "
                     f"{_origin(other)} and {_origin(wheel)}; make them agree on one"
                 )
+            if other.direct_url != wheel.direct_url:
+                # One environment has it from an index, or from elsewhere: no address is all theirs.
+                plain = dataclasses.replace(other, direct_url="")
+                found[wheel.filename.lower()] = dataclasses.replace(file, wheel=plain)
     return tuple(sorted(found.values(), key=lambda file: file.wheel.filename))
 
 

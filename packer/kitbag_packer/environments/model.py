@@ -77,6 +77,8 @@ class Pick:
     """Of a file, in hex."""
     size: int | None = None
     """Bytes of a file, where known."""
+    direct: bool = False
+    """Of a file: whether its address was asked for, and not the package in an index."""
     path: str = ""
     """Of a directory: absolute."""
     vcs: str = ""
@@ -84,6 +86,8 @@ class Pick:
     repository: str = ""
     """Its address or path."""
     commit: str = ""
+    revision: str = ""
+    """The branch or tag that was asked for, where somebody did."""
     subdirectory: str = ""
     """Where the project is in a repository, a directory or an sdist."""
     reason: str = ""

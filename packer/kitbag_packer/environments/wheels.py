@@ -1,13 +1,15 @@
 """Looks through a wheel once: its structure, its RECORD against every file, its metadata.
 
 What is refused here would be refused, or worse, on the target: names that leave the environment,
-links, encryption, bombs, a RECORD that lies. The binary distribution format
+links, encryption, bombs, a RECORD that lies. Whatever the target checks is checked here by its own
+code, so that nothing travels in vain. The binary distribution format
 (https://packaging.python.org/en/latest/specifications/binary-distribution-format/) says what has to
 be there. Nothing is written to disk, and no file is held in memory but the few texts that are read.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zlib
 from typing import TYPE_CHECKING, BinaryIO
@@ -16,30 +18,29 @@ from kitbag_bundles.environments import Wheel
 from kitbag_bundles.errors import ArchiveError, BundleError, DigestMismatch, FileSystemError
 from kitbag_bundles.members import WHEELS
 from kitbag_bundles.names import check_member_name
-from kitbag_packer.environments.model import WheelFile
-from kitbag_packer.environments.wheeltexts import (
-    Texts,
-    check_wheel_version,
-    parse_metadata,
-    parse_record,
-    parse_scripts,
+from kitbag_installer.environments.records import Seen, check_record
+from kitbag_installer.environments.wheelrules import (
+    check_path,
+    check_version,
+    data_place,
+    metadata_folder,
 )
+from kitbag_packer.environments.model import WheelFile
+from kitbag_packer.environments.wheeltexts import Texts, parse_metadata, parse_scripts
 from kitbag_packer.environments.wheelzip import open_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from kitbag_packer.environments.wheeltexts import Recorded
     from kitbag_packer.environments.wheelzip import WheelZip
 
 __all__ = ["INSPECTOR", "inspect_wheel"]
 
-INSPECTOR = 1
+INSPECTOR = 2
 """Grows whenever the same wheel would give another result; part of the key of a memory."""
 
 _CHUNK = 1024 * 1024
-_SCHEMES = ("purelib", "platlib", "headers", "scripts", "data")
-_UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_NEEDED = ("METADATA", "WHEEL", "RECORD")
 
 
 def inspect_wheel(path: Path, filename: str, sha256: str = "") -> WheelFile:
@@ -119,80 +120,65 @@ class _Inside:
     def __init__(self, wheel: WheelZip, filename: str) -> None:
         self._zip = wheel
         self._filename = filename
-        self._digests: dict[str, str] = {}
+        self._seen: dict[str, Seen] = {}
         self._info = self._find_info()
 
     def read(self) -> Texts:
         """Read everything, and hold it against RECORD."""
-        record = f"{self._info}/RECORD"
-        lines = parse_record(self._zip.text(record), self._filename)
-        for path in sorted(lines.keys() - self._zip.files.keys()):
-            raise self._zip.bad(f"RECORD names {path!r}, which is not there")
-        for path in self._zip.files:
-            folder, _, name = path.rpartition("/")
-            said = lines.get(path)
-            if folder == self._info and name in _UNSIGNED:
-                said = None
-            elif said is None:
-                raise self._zip.bad(f"RECORD does not name {path!r}")
-            self._digests[path] = self._digest(path, said)
-        check_wheel_version(self._zip.text(f"{self._info}/WHEEL"), self._filename)
         points = f"{self._info}/entry_points.txt"
-        return Texts(
-            metadata=self._zip.text(f"{self._info}/METADATA"),
-            entry_points=self._zip.text(points) if points in self._zip.files else b"",
-        )
+        texts = {f"{self._info}/{name}": b"" for name in _NEEDED}
+        texts[points] = b""
+        for path in texts.keys() & self._zip.files.keys():
+            texts[path] = self._zip.text(path)
+        for path, content in self._zip.contents():
+            check_path(path, self._filename)
+            digest = hashlib.sha256()
+            for chunk in content:
+                digest.update(chunk)
+            if path in texts and digest.digest() != hashlib.sha256(texts[path]).digest():
+                raise self._zip.bad("the zip does not mean the same to all who read it")
+            size = self._zip.files[path].file_size
+            self._seen[path] = Seen(size, digest.digest(), functools.partial(self._digest, path))
+        check_version(texts[f"{self._info}/WHEEL"], self._filename)
+        record = texts[f"{self._info}/RECORD"]
+        check_record(record, self._info, self._seen, self._filename)
+        return Texts(texts[f"{self._info}/METADATA"], texts[points])
 
     def installed(self) -> tuple[tuple[str, str], ...]:
         """The paths with their digests, sorted, as :class:`WheelFile` has them."""
         data = self._info.removesuffix(".dist-info") + ".data"
         found: dict[str, str] = {}
-        for member, digest in self._digests.items():
-            path, parts = member, member.split("/", 2)
-            if parts[0] == data:
-                if len(parts) < 3 or parts[1] not in _SCHEMES:
-                    raise self._zip.bad(f"{path!r} is for no place that wheels know")
-                if parts[1] in ("purelib", "platlib"):
-                    path = parts[2]
+        for member, seen in self._seen.items():
+            path, (top, _, below) = member, member.partition("/")
+            if top == data:
+                scheme, rest = data_place(below, self._filename)
+                if scheme in ("purelib", "platlib"):
+                    path = rest
             if path in found:
                 raise self._zip.bad(f"{path!r} is in it twice, once below {data}")
-            found[path] = digest
+            found[path] = seen.sha256.hex()
         return tuple(sorted(found.items()))
 
     def _find_info(self) -> str:
         """The ``.dist-info`` folder, whose name has to be that of the wheel."""
-        from packaging.utils import canonicalize_name
         from packaging.version import InvalidVersion, Version
 
-        tops = {path.partition("/")[0] for path in self._zip.files if "/" in path}
-        found = sorted(top for top in tops if top.endswith(".dist-info"))
-        if len(found) != 1:
-            raise self._zip.bad(f"it has {len(found)} .dist-info folders, not one")
         name, version = _names(self._filename)
-        said, _, said_version = found[0].removesuffix(".dist-info").rpartition("-")
+        found = metadata_folder(self._zip.files, name, self._filename)
+        said_version = found.removesuffix(".dist-info").rpartition("-")[2]
         try:
             alike = Version(said_version.replace("_", "-")) == Version(version)
         except InvalidVersion:
             alike = False
-        if canonicalize_name(said) != name or not alike:
-            raise self._zip.bad(f"inside it is {found[0]}")
-        for needed in ("METADATA", "WHEEL", "RECORD"):
-            if f"{found[0]}/{needed}" not in self._zip.files:
-                raise self._zip.bad(f"it has no {found[0]}/{needed}")
-        return found[0]
+        if not alike:
+            raise self._zip.bad(f"inside it is {found}")
+        for needed in _NEEDED:
+            if f"{found}/{needed}" not in self._zip.files:
+                raise self._zip.bad(f"it has no {found}/{needed}")
+        return found
 
-    def _digest(self, path: str, said: Recorded | None) -> str:
-        """SHA-256 of a file in hex, after it was held against its line in RECORD."""
-        digest = hashlib.sha256()
-        other = hashlib.new(said.algorithm) if said and said.algorithm != "sha256" else None
+    def _digest(self, path: str, algorithm: str) -> bytes:
+        digest = hashlib.new(algorithm)
         for chunk in self._zip.chunks(path):
             digest.update(chunk)
-            if other is not None:
-                other.update(chunk)
-        size = self._zip.files[path].file_size
-        if said is not None:
-            if (other or digest).digest() != said.digest:
-                raise self._zip.bad(f"{path!r} does not have the digest that RECORD says")
-            if said.size not in (None, size):
-                raise self._zip.bad(f"{path!r} has {size} bytes, and RECORD says {said.size}")
-        return digest.hexdigest()
+        return digest.digest()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from kitbag_bundles.archives.members import BOMB_FLOOR, BOMB_RATIO, normal_path
 from kitbag_bundles.errors import ArchiveError
+from kitbag_installer.environments.archives import WheelStream, read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +36,18 @@ def open_wheel(stream: BinaryIO, size: int, filename: str) -> Iterator[WheelZip]
     """The zip in ``stream``, of ``size`` bytes; raises :class:`ArchiveError`, also in the block."""
     _check_directory(stream, size, filename)
     with _refusing(filename), zipfile.ZipFile(stream) as archive:
-        yield WheelZip(archive, filename, size)
+        yield WheelZip(archive, stream, filename, size)
 
 
 class WheelZip:
     """The members of a wheel, all of them acceptable."""
 
-    def __init__(self, archive: zipfile.ZipFile, filename: str, size: int) -> None:
+    def __init__(
+        self, archive: zipfile.ZipFile, stream: BinaryIO, filename: str, size: int
+    ) -> None:
         self._archive = archive
+        self._stream = stream
+        self._size = size
         self._filename = filename
         self.files: dict[str, zipfile.ZipInfo] = {}
         """Files by path, in the order of the zip."""
@@ -78,15 +83,35 @@ class WheelZip:
         return self._archive.read(info)
 
     def chunks(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file, all that were announced."""
-        info = self.files[path]
-        left = info.file_size
-        with self._archive.open(info) as member:
+        """The bytes of a file."""
+        with self._archive.open(self.files[path]) as member:
             while chunk := member.read(_CHUNK):
-                left -= len(chunk)
                 yield chunk
-        if left:
-            raise EOFError(f"{path} is shorter than announced")
+
+    def contents(self) -> Iterator[tuple[str, Iterator[bytes | memoryview]]]:
+        """Each file and its bytes, in the order of the zip, as an install reads them.
+
+        Its reader is another one than :mod:`zipfile`, and there are zip files that the two do not
+        understand alike.
+        """
+        members = read_directory(self._stream, self._size, self._filename)
+        if {each.path: each.size for each in members} != {
+            path: info.file_size for path, info in self.files.items()
+        } or len(members) != len(self.files):
+            raise self.bad("the zip does not mean the same to all who read it")
+        stream = WheelStream(self._stream, self._size, self._filename, lambda _: None)
+        for member in members:
+            yield member.path, self._checked_content(member.path, stream.content(member))
+
+    def _checked_content(
+        self, path: str, content: Iterator[bytes | memoryview]
+    ) -> Iterator[bytes | memoryview]:
+        crc32 = 0
+        for chunk in content:
+            crc32 = zlib.crc32(chunk, crc32)
+            yield chunk
+        if crc32 != self.files[path].CRC:
+            raise zipfile.BadZipFile(f"bad CRC-32 of {path}")
 
     def _checked(self, info: zipfile.ZipInfo) -> str:
         """The path of a member, if it may be there."""

@@ -40,11 +40,15 @@ class PackagePin:
     """Bytes of a file."""
     sha256: str = ""
     """Of a file, in hex."""
+    direct: bool = False
+    """Of a file: whether its address was asked for, and not the package in an index."""
     vcs: str = ""
     """The kind of repository, ``git``."""
     repository: str = ""
     """Its public address."""
     commit: str = ""
+    revision: str = ""
+    """The branch or tag that was asked for."""
     subdirectory: str = ""
     """Where the project is in a repository, a directory or an sdist."""
     reason: str = ""
@@ -160,9 +164,11 @@ def _package_pin(table: Table) -> PackagePin:
         path=path,
         size=table.size("size") if is_file else 0,
         sha256=table.digest("sha256") if is_file else "",
+        direct=is_file and "direct" in table.values and table.get("direct", bool),
         vcs=table.optional("vcs"),
         repository=table.optional("repository"),
         commit=table.optional("commit"),
+        revision=table.optional("revision"),
         subdirectory=table.optional("subdirectory"),
         reason=table.optional("reason"),
     )

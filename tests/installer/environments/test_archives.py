@@ -148,7 +148,7 @@ def _central(offset: int, new: bytes) -> bytes:
         (_central(24, b"\x01\0\0\0"), "wrong size"),
         (_central(24, b"\xff\0\0\1"), "wrong size"),
         (_central(20, b"\3\0\0\0"), "wrong size"),
-        (_central(42, b"\3\0\0\0"), "no header"),
+        (_central(42, b"\3\0\0\0"), "something in front of the zip"),
         (_central(46, b"b.py"), "another name"),
         (_patched(0, b"XX"), "no header"),
         (_patched(34, b"\xff\xff\xff"), "can't be unpacked"),

@@ -134,6 +134,18 @@ def test_its_record_has_every_file_as_it_is(tmp_path, rich):
         assert int(size) == len(data)
 
 
+def test_where_it_comes_from_is_told_if_that_is_no_index(tmp_path):
+    text = '{"url":"https://example.org/app.whl","archive_info":{}}'
+    own = {"app-1.0.dist-info/direct_url.json": "a lie", "app.py": ""}
+    wheel = make_wheel(tmp_path, "app", files=own)
+    for name, said in (("one", ""), ("two", text)):
+        unpack(tmp_path / name, wheel, direct_url=said)
+        path = tmp_path / name / SITE / "app-1.0.dist-info" / "direct_url.json"
+        assert (path.read_text() if path.exists() else "") == said
+        listed = "app-1.0.dist-info/direct_url.json" in rows(tmp_path / name, "app-1.0.dist-info")
+        assert listed == bool(said)
+
+
 @pytest.mark.parametrize("umask", [0o000, 0o077])
 def test_modes_do_not_depend_on_the_umask(tmp_path, rich, umask):
     before = os.umask(umask)
@@ -206,11 +218,11 @@ EVIL = {
     "a\\..\\evil.py": "leads out of the environment",
     "evil\n.py": "leads out of the environment",
     "app-1.0.data/scripts/../../../../evil": "leads out of the environment",
-    "app-1.0.data/nonsense/evil.py": "which is no scheme",
-    "app-1.0.data/data": "which is no scheme",
+    "app-1.0.data/nonsense/evil.py": "no place that wheels know",
+    "app-1.0.data/data": "no place that wheels know",
     "app-1.0.data/data/.kitbag/receipt.json": "where kitbag's own files are",
-    "app.py": "has app.py twice",
-    "unlisted.py": "has no hash for unlisted.py in its RECORD",
+    "app.py": "has 'app.py' twice",
+    "unlisted.py": "has 'unlisted.py', of which its RECORD does not speak",
 }
 
 
@@ -225,35 +237,46 @@ def test_a_member_that_must_not_be_there_is_refused(tmp_path, name):
     assert not [path for path in tmp_path.rglob("*evil*") if tree not in path.parents]
 
 
-def test_a_link_in_a_wheel_is_a_file(tmp_path):
+def test_a_link_in_a_wheel_is_refused(tmp_path):
     link = member_info("link", mode=0o120777)
     text = record_line("link", b"/etc/passwd")
     wheel = make_wheel(
         tmp_path, "app", extra=[(link, b"/etc/passwd")], record=lambda lines: [*lines, text]
     )
+    with pytest.raises(ArchiveError, match="has a member that is a link"):
+        unpack(tmp_path / "tree", wheel)
+
+
+def test_what_is_for_lib64_goes_where_that_leads(tmp_path):
+    wheel = make_wheel(tmp_path, "app", data={"data/lib64/app/x": "", "data/lib64x": ""})
     unpack(tmp_path / "tree", wheel)
-    path = tmp_path / "tree" / SITE / "link"
-    assert not path.is_symlink()
-    assert path.read_bytes() == b"/etc/passwd"
+    assert {"lib/app/x", "lib64x"} < paths_of(tmp_path / "tree")
+    assert "../../../lib/app/x" in rows(tmp_path / "tree", "app-1.0.dist-info")
+
+
+@pytest.mark.parametrize("facts", [{"files": 3}, {"unpacked_size": 1}])
+def test_a_manifest_that_says_less_is_refused(tmp_path, facts):
+    with pytest.raises(ArchiveError, match="has other files than the manifest"):
+        unpack(tmp_path / "tree", make_wheel(tmp_path, "app"), **facts)
 
 
 LIES = {
     "another hash": (
         lambda lines: [record_line("app.py", b"x"), *lines[1:]],
-        "app.py is not the file that its RECORD speaks of",
+        "'app.py' is not the file that its RECORD speaks of",
     ),
     "another size": (
         lambda lines: [lines[0].rpartition(",")[0] + ",1\n", *lines[1:]],
-        "app.py is not the file",
+        "'app.py' is not the file",
     ),
-    "no hash": (lambda lines: ["app.py,,\n", *lines[1:]], "has no hash for app.py"),
-    "a weak hash": (lambda lines: ["app.py,md5=x,\n", *lines[1:]], "app.py is not the file"),
+    "no hash": (lambda lines: ["app.py,,\n", *lines[1:]], "has no hash for 'app.py'"),
+    "a weak hash": (lambda lines: ["app.py,md5=x,\n", *lines[1:]], "a hash by 'md5'"),
     "a file that is not there": (
         lambda lines: [*lines, record_line("b.py", b"")],
-        "has no b.py, of which its RECORD speaks",
+        "has no 'b.py', of which its RECORD speaks",
     ),
-    "a missing line": (lambda lines: lines[1:], "has no hash for app.py"),
-    "no text": (lambda lines: ["a,b\n"], "its RECORD can't be read"),
+    "a missing line": (lambda lines: lines[1:], "has 'app.py', of which its RECORD does not"),
+    "no text": (lambda lines: ["a,b\n"], "its RECORD has a line of 2 fields"),
 }
 
 
@@ -277,11 +300,11 @@ def test_other_hashes_in_a_record_do(tmp_path):
     ("shape", "said"),
     [
         ({"info": "other-1.0.dist-info"}, "metadata of another project"),
-        ({"info": "nothing"}, r"no \.dist-info directory with a RECORD"),
-        ({"wheel": "Wheel-Version: 2.0\n"}, "version of the wheel format"),
-        ({"wheel": "nothing\n"}, "version of the wheel format"),
+        ({"info": "nothing"}, r"has 0 \.dist-info directories"),
+        ({"wheel": "Wheel-Version: 2.0\n"}, "version 2 of the wheel format"),
+        ({"wheel": "nothing\n"}, "does not tell the version of the wheel format"),
         ({"scripts": {"../../../evil": "app:main"}}, "is no program"),
-        ({"extra": [("b-1.dist-info/RECORD", b"")]}, "or several"),
+        ({"extra": [("b-1.dist-info/RECORD", b"")]}, r"has 2 \.dist-info directories"),
     ],
 )
 def test_other_broken_wheels_are_refused(tmp_path, shape, said):

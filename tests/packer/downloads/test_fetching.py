@@ -335,7 +335,8 @@ class TestProcesses:
             # All that had reached the file counts; only what was on its way came for nothing.
             asked = {r.headers.get("range", "bytes=0-"): None for r in server.requests}
             assert list(asked) == [f"bytes={count}-" for count in dict.fromkeys((0, *there))]
-            assert server.sent("/a") < len(data) * 1.2
+            # Each began where the file ended; how much is on its way then is the system's affair.
+            assert server.requests[-1].sent == len(data) - max(there)
         kept = Cache(tmp_path / "cache", SilentReporter()).check(wanted.sha256)
         assert kept is not None
         assert kept.path.read_bytes() == data

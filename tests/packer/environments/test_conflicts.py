@@ -59,7 +59,7 @@ def test_scripts_of_either_kind(make, place):
     one = make("one", scripts={"tool": "one:main"})
     two = make("two", scripts={"tool": "two:main"})
     assert "tool" in told(place, one, two)[0]
-    suffix = ".exe" if place is WINDOWS else ""
+    suffix = ".cmd" if place is WINDOWS else ""
     three = make("three", data={f"scripts/tool{suffix}": "#!python\n"})
     assert "tool" in told(place, one, three)[0]
 
@@ -100,7 +100,7 @@ def test_a_file_and_a_folder(make):
         (LINUX, {"scripts": {"python3.13": "a:b"}}),
         (LINUX, {"data": {"scripts/activate": ""}}),
         (LINUX, {"data": {"data/pyvenv.cfg": ""}}),
-        (LINUX, {"data": {"data/.kitbag/receipt.json": ""}}),
+        (LINUX, {"data": {"data/lib64": ""}}),
         (LINUX, {"data": {"data/bin/python3": ""}}),
         (MACOS, {"data": {"data/BIN/Python3": ""}}),
         (WINDOWS, {"scripts": {"python": "a:b"}}),
@@ -114,3 +114,29 @@ def test_what_belongs_to_the_environment(make, place, options):
 def test_similar_names_are_nobodys(make):
     scripts = ["activate-global-completion", "python-zig", "python-config", "pypi", "py"]
     assert told(LINUX, make("fine", scripts=dict.fromkeys(scripts, "a:b"))) == []
+
+
+ODD = ("a?.py", "ab:c", 'a"b', "aux.py", "pkg/NUL", "con/x.py", "com1.tar.gz", "end.", "x /a.py")
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_names_that_no_file_on_windows_can_have(make, name):
+    wheel = make("odd", files={name: "", "console.py": "", "a.com1": "", ".hidden": ""})
+    (message,) = told(WINDOWS, wheel)
+    assert wheel.name in message
+    assert repr(name.rpartition("/")[2])[1:-1] in message
+    assert "Windows" in message
+    assert told(LINUX, wheel) == told(MACOS, wheel) == []
+
+
+def test_programs_whose_name_no_file_on_windows_can_have(make):
+    wheel = make("odd", scripts={"a:b": "odd:main"})
+    assert "Scripts/a:b.cmd" in told(WINDOWS, wheel)[0]
+    assert told(LINUX, wheel) == []
+
+
+def test_what_is_for_lib64_meets_what_is_in_lib(make):
+    one = make("one", data={"data/lib64/x": "1"})
+    two = make("two", data={"data/lib/x": "2"})
+    assert "lib/x" in told(LINUX, one, two)[0]
+    assert told(MACOS, one, two) == []

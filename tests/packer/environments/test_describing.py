@@ -92,6 +92,14 @@ def test_wheels_are_shared(wheel):
         shared([ready(pure), ready(upper, key=KEYS[1])])
 
 
+def test_where_a_shared_wheel_comes_from_is_told_if_that_is_the_same_for_all(wheel):
+    pure = wheel("pure")
+    direct = replace(pure, wheel=replace(pure.wheel, direct_url='{"url":"https://h.example/x"}'))
+    for one, two, told in ((direct, direct, True), (direct, pure, False), (pure, direct, False)):
+        (found,) = shared([ready(one), ready(two, key=KEYS[1])])
+        assert bool(found.wheel.direct_url) == told
+
+
 def test_a_wheel_as_a_member(wheel):
     pure = wheel("pure")
     member = wheel_member(pure)

@@ -155,11 +155,14 @@ def test_encrypted_and_strangely_packed_members(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda lines: lines[1:], "does not name 'liar.py'"),
+        (lambda lines: lines[1:], "does not speak"),
         (lambda lines: [*lines, "gone.py,sha256=" + "A" * 43 + ",1\n"], "'gone.py'"),
-        (lambda lines: [record_line("liar.py", b"other"), *lines[1:]], "digest that RECORD says"),
-        (lambda lines: [lines[0].rstrip("\n") + "0\n", *lines[1:]], "bytes, and RECORD says"),
-        (lambda lines: ["liar.py,,\n", *lines[1:]], "no digest of 'liar.py'"),
+        (
+            lambda lines: [record_line("liar.py", b"other"), *lines[1:]],
+            "not the file that its RECORD speaks of",
+        ),
+        (lambda lines: [lines[0].rstrip("\n") + "0\n", *lines[1:]], "'liar.py' is not the file"),
+        (lambda lines: ["liar.py,,\n", *lines[1:]], "no hash for 'liar.py'"),
         (lambda lines: ["liar.py,md5=abc,1\n", *lines[1:]], "'md5'"),
         (lambda lines: ["liar.py,sha256=abc,1\n", *lines[1:]], "makes no sense"),
         (lambda lines: ["liar.py,sha256=üü,1\n", *lines[1:]], "makes no sense"),
@@ -182,19 +185,19 @@ def test_other_digests_in_record_are_held_against_the_files(tmp_path):
     good = make_wheel(tmp_path, "a", files={"a.py": data}, record=lambda x: [line(data), *x[1:]])
     assert inspect(good).wheel.name == "a"
     bad = make_wheel(tmp_path, "b", files={"a.py": data}, record=lambda x: [line(b"Y"), *x[1:]])
-    refused(bad, "digest that RECORD says")
+    refused(bad, "not the file that its RECORD speaks of")
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"info": "other-1.0.dist-info"}, "inside it is other-1.0.dist-info"),
+        ({"info": "other-1.0.dist-info"}, "metadata of another project, other-1.0.dist-info"),
         ({"info": "bad-2.0.dist-info"}, "inside it is bad-2.0.dist-info"),
         ({"info": "bad-nonsense.dist-info"}, "inside it is"),
-        ({"info": "bad-1.0"}, "0 .dist-info folders"),
-        ({"extra": [("more-1.0.dist-info/METADATA", b"")]}, "2 .dist-info folders"),
-        ({"wheel": "Wheel-Version: 2.0\n"}, "version 2.0 of the wheel format"),
-        ({"wheel": "nothing"}, "does not tell its version"),
+        ({"info": "bad-1.0"}, "0 .dist-info directories"),
+        ({"extra": [("more-1.0.dist-info/METADATA", b"")]}, "2 .dist-info directories"),
+        ({"wheel": "Wheel-Version: 2.0\n"}, "version 2 of the wheel format"),
+        ({"wheel": "nothing"}, "does not tell the version"),
         ({"metadata": "nothing"}, "METADATA is of ''"),
         ({"metadata": "Metadata-Version: 2.1\nName: x\nVersion: 1.0\n"}, "METADATA is of 'x'"),
         ({"metadata": "Metadata-Version: 2.1\nName: bad\nVersion: 2\n"}, "is of 'bad' '2'"),
@@ -236,7 +239,7 @@ def test_damage(tmp_path):
     rotten = bytearray(whole)
     rotten[60] ^= 0xFF
     path.write_bytes(rotten)
-    refused(path, "damaged wheel")
+    refused(path, "app.py")
     path.unlink()
     with pytest.raises(FileSystemError, match="can't be read"):
         inspect(path)
@@ -279,7 +282,7 @@ def test_a_local_header_that_calls_it_otherwise(tmp_path):
     path = make_wheel(tmp_path, "two", files={"aa.py": "", "bb.py": ""})
     data = path.read_bytes()
     path.write_bytes(data.replace(b"aa.py", b"cc.py", 1))
-    refused(path, "damaged wheel")
+    refused(path, "another name in the header of aa.py")
 
 
 @given(

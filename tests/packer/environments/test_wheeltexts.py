@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kitbag_bundles.errors import ArchiveError
-from kitbag_packer.environments.wheeltexts import parse_metadata, parse_record, parse_scripts
-from support.wheels import record_line
+from kitbag_packer.environments.wheeltexts import parse_metadata, parse_scripts
 
 
 def outcome(parse, data):
@@ -14,36 +13,6 @@ def outcome(parse, data):
         return parse(data, "x.whl"), ""
     except ArchiveError as error:
         return {}, str(error)
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_as_record_are_read_or_refused(data):
-    found, message = outcome(parse_record, data)
-    assert message.partition("\n")[0] == message
-    assert all(isinstance(path, str) for path in found)
-
-
-@given(
-    st.dictionaries(
-        st.text(st.characters(codec="utf-8", exclude_characters='\r\n,"\0'), min_size=1),
-        st.binary(max_size=20),
-        max_size=5,
-    )
-)
-def test_lines_that_tools_write_are_read(files):
-    files = {path: data for path, data in files.items() if not path.endswith("/")}
-    text = "".join(record_line(path, data) for path, data in files.items())
-    found = parse_record(text.encode(), "x.whl")
-    assert {path: line.size for path, line in found.items()} == {
-        path: len(data) for path, data in files.items()
-    }
-
-
-def test_line_ends_blank_lines_and_folders_do_not_matter():
-    text = "\r\na.py,sha256=" + "A" * 43 + ",1\r\n\r\npkg/,,\r\nx.dist-info/RECORD,,\r\n"
-    found = parse_record(text.encode(), "x.whl")
-    assert list(found) == ["a.py", "x.dist-info/RECORD"]
-    assert found["x.dist-info/RECORD"] is None
 
 
 @given(st.binary(max_size=200))
@@ -62,7 +31,7 @@ Three =a:b
 with.dots-and_more = a:b
 
 [gui_scripts]
-four = ü:é
+four = u:e
 
 [other.group]
 anything = goes : here % too

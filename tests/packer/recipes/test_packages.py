@@ -22,7 +22,7 @@ WHEEL = PackagePin(
     size=97941,
     sha256="a" * 64,
 )
-LOCAL = replace(WHEEL, name="other", url="", path="wheels/other-1-py3-none-any.whl")
+LOCAL = replace(WHEEL, name="other", direct=True, url="", path="wheels/other-1-py3-none-any.whl")
 OWN = PackagePin("app", "", "directory", path=".", reason="it is a directory of source")
 GIT = PackagePin(
     "tool",
@@ -31,6 +31,7 @@ GIT = PackagePin(
     vcs="git",
     repository="ssh://git@h.example/tool",
     commit="c" * 40,
+    revision="main",
     subdirectory="sub",
 )
 SDIST = replace(WHEEL, name="old", kind="sdist", filename="old-1.tar.gz", reason="it has no wheels")
@@ -126,6 +127,7 @@ def test_a_damaged_environment(tmp_path, change, message):
         (1, {"size": -1}, "'size'"),
         (1, {"sha256": ""}, "'sha256'"),
         (2, {"filename": "x.whl"}, "'filename'"),
+        (3, {"direct": 1}, "'direct'"),
         (4, {"commit": ""}, "'commit'"),
         (4, {"repository": "\x1b"}, "'repository'"),
     ],

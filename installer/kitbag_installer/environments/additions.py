@@ -17,6 +17,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kitbag_bundles.environments import Environment
+    from kitbag_bundles.reporting import Reporter
+
+
+def additions(place: str) -> tuple[str, ...]:
+    """The files in the environment at ``place`` that kitbag did not put there; compiled ones aside.
+
+    Raises :class:`IntegrityError` where its receipt is damaged.
+    """
+    entries = read_contents(place, read_receipt(place))
+    return tuple(TreeCheck(place, Expected.of(entries, {}, {}, {}, {})).extra())
+
+
+def warn_of_additions(name: str, previous: str, reporter: Reporter) -> None:
+    """Tell what a person has to install again into the one that took the place of ``previous``."""
+    try:
+        found = additions(previous)
+    except IntegrityError:
+        return
+    if found:
+        count = f"{len(found)} files" if len(found) > 1 else "a file"
+        reporter.warn(
+            f"{name}: {count} that you added to it stayed with the one before, such as {found[0]}; "
+            f"kitbag rollback {name} brings that back, until it is replaced once more"
+        )
 
 
 def guessed_extra(place: str, tree: str, environment: Environment) -> tuple[str, ...]:

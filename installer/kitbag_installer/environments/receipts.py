@@ -90,6 +90,19 @@ def has_receipt(tree: str) -> bool:
     return os.path.isfile(os.path.join(tree, RECEIPT_DIR, RECEIPT))
 
 
+def is_ours(tree: str) -> bool:
+    """Whether kitbag installed this environment, also one that has lost its receipt since."""
+    return os.path.isdir(os.path.join(tree, RECEIPT_DIR))
+
+
+def receipt_or_none(tree: str) -> EnvironmentReceipt | None:
+    """``receipt.json``, or ``None`` where it is lost or damaged."""
+    try:
+        return read_receipt(tree)
+    except IntegrityError:
+        return None
+
+
 def write_receipt(tree: str, receipt: EnvironmentReceipt, contents: bytes) -> None:
     """Write the files into ``tree``, which must not have a receipt yet; raises OSError."""
     folder = os.path.join(tree, RECEIPT_DIR)
@@ -123,8 +136,8 @@ def read_receipt(tree: str) -> EnvironmentReceipt:
         return _receipt(table)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"{path}: the receipt can't be read ({error!r}); install the environment again with "
-            "'kitbag install BUNDLE NAME --reinstall'"
+            f"{path}: the receipt can't be read ({error!r}); mend it with "
+            f"'kitbag repair BUNDLE {os.path.basename(tree)}'"
         ) from None
 
 
@@ -189,10 +202,13 @@ def keep_bytecode(root: Root, tree: str, digests: Mapping[str, str]) -> None:
     receipt = read_receipt(tree)
     data = pack_bytecode(digests)
     sha256 = hashlib.sha256(data).hexdigest() if data else ""
-    if sha256 == receipt.bytecode_sha256:
-        return
     folder = os.path.join(tree, RECEIPT_DIR)
     list_path, path = os.path.join(folder, BYTECODE), os.path.join(folder, RECEIPT)
+    if sha256 == receipt.bytecode_sha256:
+        with contextlib.suppress(IntegrityError):
+            if sha256:
+                _checked(list_path, sha256)
+            return
     mode = stat.S_IMODE(os.stat(path).st_mode)
     if receipt.bytecode_sha256:
         forgetful = dataclasses.replace(receipt, bytecode_sha256="")

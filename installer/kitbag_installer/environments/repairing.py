@@ -22,11 +22,12 @@ from kitbag_installer.environments.receipts import (
     read_bytecode,
     read_contents,
     read_receipt,
+    receipt_or_none,
     receipt_text,
 )
 from kitbag_installer.environments.remaking import put_back
 from kitbag_installer.environments.staging import Making
-from kitbag_installer.environments.verification import misplaced
+from kitbag_installer.environments.verification import misplaced, missing_interpreter
 from kitbag_installer.locks import locked
 from kitbag_installer.roots import RECEIPT_DIR
 from kitbag_installer.verification import Expected, TreeCheck
@@ -74,7 +75,7 @@ def mendable(bundle: Bundle, root: Root, names: Sequence[str]) -> tuple[str, ...
     found = []
     for name in names:
         with contextlib.suppress(NoMatch):
-            _wanted(bundle, root, name, _receipt_of(environment_path(root, name)))
+            _wanted(bundle, root, name, receipt_or_none(environment_path(root, name)))
             found.append(name)
     return tuple(found)
 
@@ -116,6 +117,8 @@ def _attempt(
         mended = tuple(sorted({*opened, *found.damaged}))
         receipt = found.receipt
         moved_from = receipt.home if receipt and misplaced(place, receipt) else ""
+        if receipt and not moved_from and missing_interpreter(receipt):
+            raise KitbagError(f"{name}: {missing_interpreter(receipt)}")
         if not mended:
             return RepairedEnvironment(name, place, "sound", moved_from=moved_from)
         if found.damaged and not dry_run:
@@ -141,13 +144,6 @@ def _open_folders(place: str) -> tuple[str, ...]:
         return opened
     folders = [entry.path for entry in entries if entry.kind == "d"]
     return (*opened, *mending.open_folders(place, folders))
-
-
-def _receipt_of(place: str) -> EnvironmentReceipt | None:
-    try:
-        return read_receipt(place)
-    except IntegrityError:
-        return None
 
 
 def _wanted(
@@ -182,7 +178,7 @@ def _wanted(
 
 def _examine(bundle: Bundle, root: Root, name: str, reporter: Reporter) -> _Found:
     place = environment_path(root, name)
-    receipt = _receipt_of(place)
+    receipt = receipt_or_none(place)
     environment = _wanted(bundle, root, name, receipt)
     if receipt is None:
         return _Found(environment, None, (f"{RECEIPT_DIR}/{RECEIPT}",), (), "")

@@ -114,3 +114,10 @@ def test_a_damaged_bundle_mends_nothing(app, app_bundles, tmp_path):
     done = repair(app, broken)
     assert (done.action, done.error.exit_status) == ("failed", 3)
     assert snapshot(app.home) == before
+
+
+def test_without_its_build_it_is_not_called_sound(app, app_bundles):
+    shutil.rmtree(app.root.install_path(read_receipt(os.fspath(app.home)).python))
+    done = repair(app, app_bundles.first)
+    assert (done.action, done.mended) == ("failed", ())
+    assert "app: its interpreter" in str(done.error)

@@ -99,6 +99,14 @@ def test_what_can_not_be_compiled_stops_no_other(app):
     assert compile_environments(app.root, [], this_host(), options, 1, QUIET) == []
 
 
+def test_after_a_move_it_is_relocated_first(app, tmp_path):
+    app.move(tmp_path / "new")
+    with pytest.raises(KitbagError, match=r"not compiled: it was moved here from .*relocate$"):
+        compile_app(app)
+    assert app.kitbag("relocate").status == 0
+    assert compile_app(app).compiled == 2
+
+
 def test_without_its_interpreter_nothing_changes(app):
     compile_app(app)
     shutil.rmtree(app.root.install_path(read_receipt(os.fspath(app.home)).python))

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitbag_bundles.errors import IntegrityError, KitbagError, NoMatch, file_system_error
 from kitbag_installer import commit, mending
 from kitbag_installer.bytecode.modes import TIMESTAMP, BytecodeOptions
-from kitbag_installer.environments.additions import bring_along, guessed_extra, keep_owner
+from kitbag_installer.environments.additions import (
+    bring_along,
+    guessed_extra,
+    keep_owner,
+    without_rivals,
+)
 from kitbag_installer.environments.bases import base_of
 from kitbag_installer.environments.places import environment_path
 from kitbag_installer.environments.receipts import (
@@ -232,6 +237,13 @@ def _mend(bundle: Bundle, root: Root, found: _Found, jobs: int, reporter: Report
             kept = dataclasses.replace(made.receipt, bundle=receipt.bundle)
             _rewrite_receipt(made.tree, kept)
         extra = found.extra if receipt is not None else guessed_extra(place, made.tree, environment)
+        names = {wheel.name for wheel in made.receipt.wheels}
+        extra, rivals = without_rivals(place, made.tree, environment, extra, names)
+        if rivals:
+            reporter.warn(
+                f"{environment.name}: {', '.join(rivals)} gave way to what the bundle has; install "
+                "it again if you want it instead"
+            )
         bring_along(place, made.tree, extra)
         keep_owner(place, made.tree)
         put_back(root, environment.name, place, made.tree)

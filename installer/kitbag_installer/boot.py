@@ -9,6 +9,7 @@ container or user they are, and it ends with the last of these processes however
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import signal
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 BOOT_PREFIX = "kitbag-boot-"
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+_ALIVE = 9
+"""The number that the header opens the FIFO with."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,7 +37,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         _end_on_signals()
         noted = _note(scratch, base)
+        from kitbag_installer import handover
         from kitbag_installer.cli import main as run
+
+        handover.duties.append(lambda: _leave(scratch, base, noted=noted))
 
         return run(rest, bundle=bundle)
     except KeyboardInterrupt:
@@ -42,6 +48,13 @@ def main(arguments: Sequence[str]) -> int:
         return 130
     finally:
         _remove(scratch, base, noted=noted)
+
+
+def _leave(scratch: str, base: str, *, noted: bool) -> None:
+    """Before this process becomes a program that has nothing to do with the folder."""
+    _remove(scratch, base, noted=noted)
+    with contextlib.suppress(OSError):
+        os.set_inheritable(_ALIVE, False)
 
 
 def is_running(scratch: str) -> bool:

@@ -69,7 +69,7 @@ def keep_bytecode(
     """
     data = pack_bytecode(digests)
     sha256 = hashlib.sha256(data).hexdigest() if data else ""
-    if sha256 == receipt.bytecode_sha256:
+    if sha256 == receipt.bytecode_sha256 and _is_there(tree, sha256):
         return
     folder = os.path.join(tree, RECEIPT_DIR)
     list_path, path = os.path.join(folder, BYTECODE), os.path.join(folder, RECEIPT)
@@ -84,6 +84,17 @@ def keep_bytecode(
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(list_path)
+
+
+def _is_there(tree: str, sha256: str) -> bool:
+    """Whether the list of compiled files is the one with this digest; empty for none."""
+    if not sha256:
+        return True
+    try:
+        read_list(tree, BYTECODE, sha256)
+    except IntegrityError:
+        return False
+    return True
 
 
 def parse_bytecode(data: bytes) -> dict[str, str]:

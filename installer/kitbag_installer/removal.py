@@ -20,7 +20,7 @@ from kitbag_bundles.keys import BuildKey
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer import commit, footprint, launcher, links, receipts
 from kitbag_installer.environments import commit as environments
-from kitbag_installer.environments.bases import bereft
+from kitbag_installer.environments.bases import bereft, stranded
 from kitbag_installer.environments.naming import check_names
 from kitbag_installer.environments.subjects import present_environments
 from kitbag_installer.hosts import this_host
@@ -78,6 +78,12 @@ def uninstall_builds(
                 keys = () if names and not requests else _chosen(root, requests, reporter)
                 gone = _environments(root, requests, names)
                 _check_needed(root, keys, gone)
+                for name, key in (stranded(root, keys) if requests else {}).items():
+                    if name not in gone:
+                        reporter.warn(
+                            f"{name}: the one before needs {key}; kitbag rollback can't bring it "
+                            "back until that is installed again"
+                        )
                 trash = [tree for name in gone for tree in environments.retire(root, name)]
                 trash += [commit.retire(root, key) for key in keys]
                 removed += _tidy(root, bin_dirs)

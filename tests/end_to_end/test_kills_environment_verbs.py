@@ -63,6 +63,10 @@ class Rollback:
     def tree(self) -> Path:
         return self.root / "envs" / "app"
 
+    @property
+    def previous(self) -> Path:
+        return self.root / ".kitbag" / "previous" / "app"
+
     def command(self) -> list[str]:
         return [*self.words, "--root", str(self.root)]
 
@@ -123,6 +127,26 @@ class Relocate(Rollback):
         super().make()
         self.place.rename(before)
         self.place = before
+
+    def rehearse(self, inject: str) -> list[Call]:
+        self.prepare()
+        self.old_previous = state(self.previous)
+        assert_done(call(*self.command()))
+        self.new_previous = state(self.previous)
+        assert self.old_previous != self.new_previous
+        return super().rehearse(inject)
+
+    def check_halfway(self) -> None:
+        super().check_halfway()
+        assert state(self.previous) in (self.old_previous, self.new_previous)
+
+    def finish(self) -> None:
+        super().finish()
+        assert state(self.previous) == self.new_previous
+        assert_done(call("verify", "app", "--root", self.root))
+        assert_done(call("rollback", "app", "--root", self.root))
+        assert_done(call("verify", "app", "--root", self.root))
+        assert_done(call("rollback", "app", "--root", self.root))
 
 
 class Repair(Rollback):

@@ -80,3 +80,25 @@ def test_an_uninstall_by_a_bundle_itself_leaves_nothing(tmp_path: Path) -> None:
         run_boot(folder, tmp_path / base, "uninstall", "--all", "--root", str(root))
         assert root.exists() == bool(base)
         (tmp_path / "a" / "b").mkdir(parents=True, exist_ok=True)
+
+
+def test_it_removes_its_folder_before_it_becomes_a_program(tmp_path: Path) -> None:
+    """As ``sh app.kitbag run app`` does."""
+    folder = scratch(tmp_path / "root", "1-1")
+    command = [str(folder / "x.kitbag"), str(folder), str(tmp_path), "--version"]
+    program = f"""
+import os, sys
+os.dup2(os.open(os.devnull, os.O_RDONLY), 9)
+from kitbag_installer import boot, cli, handover
+
+def become(rest, bundle):
+    handover.prepare()
+    os.execv("/bin/sh", ["sh", "-c", "ls {folder} >&2; ls /proc/self/fd"])
+
+cli.main = become
+boot.main({command!r})
+"""
+    (tmp_path / "root" / ".lock").touch()
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, "No such file" in done.stderr) == (0, True), done
+    assert "9" not in done.stdout.split()

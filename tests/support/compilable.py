@@ -19,7 +19,7 @@ ODD = (f"{LIBRARY}/a b.py", f"{LIBRARY}/new\nline.py", f"{LIBRARY}/bad\udcff.py"
 BROKEN = f"{LIBRARY}/broken.py"
 TAG = sys.implementation.cache_tag
 # The one program that it can't answer by itself.
-_COMPILES = f"""#!/bin/sh
+COMPILES = f"""#!/bin/sh
 case "$*" in *source_hash*) exec '{sys.executable}' "$@" ;; esac
 """
 
@@ -30,7 +30,7 @@ def compilable_members(version: str = "3.13.5", *, broken: bool = False) -> list
     members = tiny_members(version)
     program = f"bin/python{minor}"
     members = [
-        one._replace(data=one.data.replace(b"#!/bin/sh\n", _COMPILES.encode(), 1))
+        one._replace(data=one.data.replace(b"#!/bin/sh\n", COMPILES.encode(), 1))
         if one.path == program
         else one
         for one in members

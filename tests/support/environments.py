@@ -21,6 +21,7 @@ from kitbag_packer.sources import bytes_member, file_member
 from kitbag_packer.writing import assemble, write_bundle
 
 from . import crafting
+from .compilable import COMPILES
 from .members import below, write_archive
 from .tiny import tiny_members, tiny_name
 from .wheels import sha256_of
@@ -43,12 +44,13 @@ esac
 
 
 def tiny_base(path: Path, *versions: str) -> Path:
-    """Write at `path` a bundle of tiny builds with which environments can be made."""
+    """Write at `path` a bundle of tiny builds with which environments can be made and compiled."""
+    head = COMPILES + _TELLS_ITS_PLACE.partition("\n")[2]
     packed = []
     for version in versions or ("3.13.5",):
         minor = ".".join(version.split(".")[:2])
         members = [
-            one._replace(data=one.data.replace(b"#!/bin/sh\n", _TELLS_ITS_PLACE.encode(), 1))
+            one._replace(data=one.data.replace(b"#!/bin/sh\n", head.encode(), 1))
             if one.path == f"bin/python{minor}"
             else one
             for one in tiny_members(version)

@@ -75,6 +75,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
                 "old-home": each.old_home,
                 "home": each.home,
                 "rewritten": each.rewritten,
+                **({"error": each.error.table()} if each.error else {}),
             }
             for each in environments
         ]
@@ -86,16 +87,25 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
                 "links": list(links),
             }
         )
-        return 0
+        return _show_errors(environments)
     if not done and not foreign and not environments:
         write_line(f"nothing is installed in {root.path}")
     for item in done:
         away = item.home != root.install_path(item.key) and os.path.dirname(item.home)
         write_line(_line(str(item.key), item, away or ""))
     for each in environments:
+        if each.error is not None:
+            continue
         away = each.home != environment_path(root, each.name) and each.home
         write_line(_line(each.name, each, away or ""))
-    return 0
+    return _show_errors(environments)
+
+
+def _show_errors(environments: Sequence[RelocatedEnvironment]) -> int:
+    from kitbag_installer.cli.terminal import show_error
+
+    errors = [each.error for each in environments if each.error is not None]
+    return max((show_error(error, as_json=False) for error in errors), default=0)
 
 
 def _line(title: str, item: Relocated | RelocatedEnvironment, away: str) -> str:

@@ -53,12 +53,13 @@ class _Examination:
         self._mend = f"kitbag repair BUNDLE {name} {place}"
         self._relocate = f"kitbag relocate {place}"
         self._install = f"kitbag install BUNDLE {name} {place}"
+        self._listed: set[str] = set()
 
     def run(self) -> Iterator[Finding]:
         check = "environment-receipt"
         try:
             receipt = read_receipt(self._path)
-            read_contents(self._path, receipt)
+            self._listed = {each.path for each in read_contents(self._path, receipt)}
         except IntegrityError as error:
             yield fault(check, str(error).partition("; ")[0], self._mend)
             return
@@ -79,6 +80,8 @@ class _Examination:
         # After a move all of this is wrong for one reason, which has been told.
         if not moved:
             yield from self._interpreter(receipt, layout)
+        # So it is without an interpreter.
+        if not moved and not missing_interpreter(receipt):
             yield from self._links(layout)
             yield from self._scripts(layout)
         yield self._names(receipt)
@@ -116,7 +119,7 @@ class _Examination:
                 if os.path.islink(path) and not os.path.exists(path):
                     found = True
                     message = f"{path} leads to {os.readlink(path)}, which is not there"
-                    yield fault(check, message, self._mend)
+                    yield fault(check, message, self._mend_or_remove(path, path))
         if not found:
             yield ok(check, "none")
 
@@ -156,14 +159,24 @@ class _Examination:
         known = links.bin_links(self._root)
         suffix = this_system.COMMAND_SUFFIX
         named = {os.path.basename(path): path for path, to in known if to.startswith(inside)}
-        broken = [path for path, to in known if to.startswith(inside) and not os.path.exists(to)]
-        if broken:
-            return fault(check, f"{broken[0]} leads to nothing", self._install)
+        for path, to in known:
+            if to.startswith(inside) and not os.path.exists(to):
+                message = f"{path} leads to {to}, which is not there"
+                return fault(check, message, self._mend_or_remove(to, path))
         missing = [each for each in receipt.expose if each + suffix not in named]
         if named and missing:
             message = f"{', '.join(missing)}: no name in a bin folder leads there"
-            return advice(check, message, f"{self._install} --force")
+            folder = os.path.dirname(min(named.values()))
+            taken = any(os.path.lexists(os.path.join(folder, each + suffix)) for each in missing)
+            force = " --force" if taken else ""
+            cure = f"{self._install} --bin-dir {shell_quoted(folder)}{force}"
+            return advice(check, message, cure)
         return ok(check, "lead to its programs" if named else "no names were made")
+
+    def _mend_or_remove(self, path: str, link: str) -> str:
+        """The cure where ``path`` is missing, or leads to nothing: repair mends what it knows."""
+        known = os.path.relpath(path, self._path).replace(os.sep, "/") in self._listed
+        return self._mend if known else f"rm {shell_quoted(link)}"
 
 
 def _missing_of(record: str, site: str) -> list[str]:

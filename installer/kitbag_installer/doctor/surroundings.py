@@ -11,6 +11,8 @@ from kitbag_bundles.layout import command_names, executable
 from kitbag_installer import launcher, links
 from kitbag_installer.doctor.findings import Finding, advice, fault, ok
 from kitbag_installer.elsewhere import whose
+from kitbag_installer.environments.places import environment_path
+from kitbag_installer.environments.subjects import present_environments
 from kitbag_installer.path_advice import is_on_path, is_same, path_command, shell_at_hand
 from kitbag_installer.pins import read_pins
 from kitbag_installer.platforms import this_system
@@ -191,6 +193,8 @@ def _dangling(root: Root, wanted: Mapping[str, str]) -> list[Finding]:
     links_there = [(path, this_system.link_text(path)) for path in paths if path not in wanted]
     # What leads through a minor-version link is right as soon as that is.
     through = tuple(link + os.sep for link in wanted)
+    # And what leads into an environment is told of that one.
+    through += tuple(environment_path(root, name) + os.sep for name in present_environments(root))
     named = [
         (path, text)
         for path, text in links.bin_links(root)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import IntegrityError
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.receipts import has_receipt, read_receipt
+from kitbag_installer.environments.receipts import is_ours, read_receipt
 from kitbag_installer.preflight.points import Point
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def action_for(
     ``seen_as`` is the path that the root will have; empty for its own.
     """
     place = environment_path(root, environment.name)
-    if not has_receipt(place):
+    if not is_ours(place):
         return "install"
     try:
         receipt = read_receipt(place)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -14,9 +16,33 @@ from kitbag_installer.environments.receipts import read_contents, read_receipt
 from kitbag_installer.verification import Expected, TreeCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from kitbag_bundles.environments import Environment
+    from kitbag_bundles.reporting import Reporter
+
+
+def additions(place: str) -> tuple[str, ...]:
+    """The files in the environment at ``place`` that kitbag did not put there; compiled ones aside.
+
+    Raises :class:`IntegrityError` where its receipt is damaged.
+    """
+    entries = read_contents(place, read_receipt(place))
+    return tuple(TreeCheck(place, Expected.of(entries, {}, {}, {}, {})).extra())
+
+
+def warn_of_additions(name: str, previous: str, reporter: Reporter) -> None:
+    """Tell what a person has to install again into the one that took the place of ``previous``."""
+    try:
+        found = additions(previous)
+    except IntegrityError:
+        return
+    if found:
+        count = f"{len(found)} files" if len(found) > 1 else "a file"
+        reporter.warn(
+            f"{name}: {count} that you added to it stayed with the one before, such as {found[0]}; "
+            f"kitbag rollback {name} brings that back, until it is replaced once more"
+        )
 
 
 def guessed_extra(place: str, tree: str, environment: Environment) -> tuple[str, ...]:
@@ -40,6 +66,43 @@ def guessed_extra(place: str, tree: str, environment: Environment) -> tuple[str,
                     )
     entries = read_contents(tree, read_receipt(tree))
     return tuple(TreeCheck(place, Expected.of(entries, {}, {}, {}, {})).extra())
+
+
+def without_rivals(
+    place: str, tree: str, environment: Environment, extra: Sequence[str], names: Collection[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """``extra`` without other versions of the packages ``names``, which the new tree has.
+
+    Beside those their files would make a mixture. Also returns what these are: ``app-2.5``.
+    """
+    assert environment.python is not None
+    site = layout_of(environment.python).site
+    rivals, files = set(), set()
+    for path in extra:
+        folder = path[len(site) + 1 :].partition("/")[0] if path.startswith(f"{site}/") else ""
+        if not folder.endswith(".dist-info") or os.path.isdir(os.path.join(tree, site, folder)):
+            continue
+        project = folder[: -len(".dist-info")].rpartition("-")[0]
+        if re.sub(r"[-_.]+", "-", project).lower() in names:
+            files.add(path)
+            if folder not in rivals:
+                rivals.add(folder)
+                files.update(_recorded(place, site, folder))
+    kept = tuple(path for path in extra if path not in files)
+    return kept, tuple(sorted(folder[: -len(".dist-info")] for folder in rivals))
+
+
+def _recorded(place: str, site: str, folder: str) -> Iterator[str]:
+    import csv
+
+    record = os.path.join(place, site, folder, "RECORD")
+    with (
+        contextlib.suppress(OSError, csv.Error),
+        open(record, encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        for row in csv.reader(file):
+            if row:
+                yield posixpath.normpath(f"{site}/{row[0]}")
 
 
 def bring_along(place: str, tree: str, paths: Sequence[str]) -> None:

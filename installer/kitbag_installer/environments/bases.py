@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import IntegrityError
 from kitbag_bundles.implementations import implementation_of
-from kitbag_installer.environments.places import environment_path, installed_environments
-from kitbag_installer.environments.receipts import read_receipt
+from kitbag_installer.environments.places import (
+    environment_path,
+    installed_environments,
+    previous_environments,
+    previous_path,
+)
+from kitbag_installer.environments.receipts import receipt_or_none
 from kitbag_installer.platforms import this_system
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from kitbag_bundles.keys import BuildKey
+    from kitbag_installer.environments.receipts import EnvironmentReceipt
     from kitbag_installer.roots import Root
 
 
@@ -41,34 +46,48 @@ def bereft(root: Root, going: Collection[BuildKey]) -> dict[str, BuildKey]:
     Each with the one of them that it was made with, or that its link leads to. Those whose receipt
     can't be read count for none.
     """
+    return _needing(root, going, _installed(root))
+
+
+def stranded(root: Root, going: Collection[BuildKey]) -> dict[str, BuildKey]:
+    """As :func:`bereft`, of those that a rollback would bring back."""
+    return _needing(root, going, _previous(root))
+
+
+def _needing(
+    root: Root, going: Collection[BuildKey], receipts: Iterator[EnvironmentReceipt]
+) -> dict[str, BuildKey]:
     staying = [key for key in root.builds() if key not in going]
     found = {}
-    for name in installed_environments(root):
-        try:
-            receipt = read_receipt(environment_path(root, name))
-        except IntegrityError:
-            continue
+    for receipt in receipts:
         line = os.path.basename(receipt.base)
         if line == receipt.python.minor_key != str(receipt.python):
             if not any(key.minor_key == line for key in staying):
                 missing = [key for key in going if key.minor_key == line]
                 if missing:
-                    found[name] = max(missing, key=lambda key: key.version)
+                    found[receipt.name] = max(missing, key=lambda key: key.version)
         elif receipt.python in going:
-            found[name] = receipt.python
+            found[receipt.name] = receipt.python
     return found
 
 
 def bound_builds(root: Root) -> frozenset[str]:
     """The paths of builds that environments find themselves, and not through a link.
 
-    Such an environment follows no other patch, so its build has to stay.
+    Such an environment follows no other patch, so its build has to stay; also for a rollback.
     """
-    found = set()
+    return frozenset(receipt.base for receipt in (*_installed(root), *_previous(root)))
+
+
+def _installed(root: Root) -> Iterator[EnvironmentReceipt]:
     for name in installed_environments(root):
-        try:
-            receipt = read_receipt(environment_path(root, name))
-        except IntegrityError:
-            continue
-        found.add(receipt.base)
-    return frozenset(found)
+        receipt = receipt_or_none(environment_path(root, name))
+        if receipt is not None:
+            yield receipt
+
+
+def _previous(root: Root) -> Iterator[EnvironmentReceipt]:
+    for name in previous_environments(root):
+        receipt = receipt_or_none(previous_path(root, name))
+        if receipt is not None:
+            yield receipt

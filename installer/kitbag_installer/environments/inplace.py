@@ -17,6 +17,7 @@ from kitbag_installer.environments.compiling import pieces_of
 from kitbag_installer.environments.layout import layout_of
 from kitbag_installer.environments.places import environment_path
 from kitbag_installer.environments.receipts import keep_bytecode, read_receipt
+from kitbag_installer.environments.verification import misplaced, missing_interpreter
 from kitbag_installer.locks import locked
 from kitbag_installer.receiptlists import read_bytecode
 from kitbag_installer.workers import run_side_by_side
@@ -90,6 +91,9 @@ def _compiled(
     why = why_not_compiled(receipt.python, host)
     if why:
         raise KitbagError(f"{name} is not compiled: {why}")
+    problem = misplaced(place, receipt) or missing_interpreter(receipt)
+    if problem:
+        raise KitbagError(f"{name} is not compiled: {problem}")
     layout = layout_of(receipt.python)
     try:
         known = read_bytecode(place, receipt)

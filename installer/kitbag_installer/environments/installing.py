@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from kitbag_bundles.errors import KitbagError
 from kitbag_installer import commit
 from kitbag_installer.environments.actions import DONE
+from kitbag_installer.environments.additions import warn_of_additions
 from kitbag_installer.environments.bases import base_of
 from kitbag_installer.environments.commit import put_in_place
-from kitbag_installer.environments.places import environment_path
+from kitbag_installer.environments.places import environment_path, previous_path
 from kitbag_installer.environments.staging import Making
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ class Environments:
         if durable and ready:
             commit.flush(self._root)
         for result, tree, action in ready:
-            put_in_place(self._root, result.environment.name, tree)
+            name = result.environment.name
+            if put_in_place(self._root, name, tree):
+                warn_of_additions(name, previous_path(self._root, name), reporter)
             result.action = action
         return results
 

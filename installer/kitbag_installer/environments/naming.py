@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import NoMatch
+from kitbag_bundles.errors import NoMatch, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -51,5 +51,8 @@ def check_names(names: Iterable[str], known: Collection[str], where: str) -> Non
     for name in names:
         if name not in known:
             if not known:
-                _request(name)
+                try:
+                    _request(name)
+                except UsageError as error:
+                    raise UsageError(f"{error}; {where} has no environments") from None
             raise NoMatch(f"{where} has no environment {name!r}; it has {', '.join(sorted(known))}")

@@ -86,6 +86,19 @@ def has_receipt(tree: str) -> bool:
     return os.path.isfile(os.path.join(tree, RECEIPT_DIR, RECEIPT))
 
 
+def is_ours(tree: str) -> bool:
+    """Whether kitbag installed this environment, also one that has lost its receipt since."""
+    return os.path.isdir(os.path.join(tree, RECEIPT_DIR))
+
+
+def receipt_or_none(tree: str) -> EnvironmentReceipt | None:
+    """``receipt.json``, or ``None`` where it is lost or damaged."""
+    try:
+        return read_receipt(tree)
+    except IntegrityError:
+        return None
+
+
 def write_receipt(tree: str, receipt: EnvironmentReceipt, contents: bytes) -> None:
     """Write the files into ``tree``, which must not have a receipt yet; raises OSError."""
     folder = os.path.join(tree, RECEIPT_DIR)
@@ -119,8 +132,8 @@ def read_receipt(tree: str) -> EnvironmentReceipt:
         return _receipt(table)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"{path}: the receipt can't be read ({error!r}); install the environment again with "
-            "'kitbag install BUNDLE NAME --reinstall'"
+            f"{path}: the receipt can't be read ({error!r}); mend it with "
+            f"'kitbag repair BUNDLE {os.path.basename(tree)}'"
         ) from None
 
 

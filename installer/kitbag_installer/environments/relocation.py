@@ -22,6 +22,7 @@ from kitbag_installer.environments.receipts import (
     has_receipt,
     read_contents,
     read_receipt,
+    receipt_or_none,
     write_receipt,
 )
 from kitbag_installer.environments.remaking import remade
@@ -47,12 +48,16 @@ if TYPE_CHECKING:
 
 
 class RelocatedEnvironment(NamedTuple):
-    """One environment: where it was, where it is, how many paths were rewritten (0: up to date)."""
+    """One environment: where it was, where it is, how many paths were rewritten (0: up to date).
+
+    Where it could not be done, ``error`` says why, and nothing of it has changed.
+    """
 
     name: str
     old_home: str
     home: str
     rewritten: int
+    error: KitbagError | None = None
 
 
 def relocate_environments(
@@ -60,8 +65,8 @@ def relocate_environments(
 ) -> tuple[list[RelocatedEnvironment], tuple[str, ...]]:
     """Rewrite the environments ``names``, and those before them, for where the root is now.
 
-    One that was made for another place is left alone unless it is ``named``. Returns what was done
-    and the links that were turned. Raises :class:`IntegrityError`, :class:`SmokeTestFailed`,
+    One that was made for another place is left alone unless it is ``named``, and one that can't be
+    rewritten does not stop the others. Returns what was done and the links that were turned. Raises
     :class:`LockTimeout`, :class:`FileSystemError`.
     """
     if not names:
@@ -72,7 +77,7 @@ def relocate_environments(
         try:
             with commit.swept(root), plain_modes():
                 turned = _turn_links(root, names)
-                done = [_relocate_both(root, name, named=named) for name in names]
+                done = [_attempt(root, name, named=named) for name in names]
         except OSError as error:
             raise file_system_error(error, root.path) from None
     return done, turned
@@ -80,8 +85,8 @@ def relocate_environments(
 
 def _turn_links(root: Root, names: Sequence[str]) -> tuple[str, ...]:
     """Let what leads to where the root was lead to where it is; the receipts still know that."""
-    receipts = [read_receipt(environment_path(root, name)) for name in names]
-    old_roots = {_root_of(receipt) for receipt in receipts if not receipt.foreign}
+    receipts = [receipt_or_none(environment_path(root, name)) for name in names]
+    old_roots = {_root_of(receipt) for receipt in receipts if receipt and not receipt.foreign}
     turned: list[str] = []
     for old_root in sorted(old_roots - {root.path}):
         turned += links.retarget_links(root, old_root)
@@ -92,6 +97,16 @@ def _turn_links(root: Root, names: Sequence[str]) -> tuple[str, ...]:
 def _root_of(receipt: EnvironmentReceipt) -> str:
     """The root that an environment was made for."""
     return os.path.dirname(os.path.dirname(receipt.home))
+
+
+def _attempt(root: Root, name: str, *, named: bool) -> RelocatedEnvironment:
+    try:
+        return _relocate_both(root, name, named=named)
+    except KitbagError as error:
+        if error.code == "interrupted":
+            raise
+        receipt, place = receipt_or_none(environment_path(root, name)), environment_path(root, name)
+        return RelocatedEnvironment(name, receipt.home if receipt else "", place, 0, error)
 
 
 def _relocate_both(root: Root, name: str, *, named: bool) -> RelocatedEnvironment:

@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitbag_bundles.errors import IntegrityError, KitbagError, NoMatch, file_system_error
 from kitbag_installer import commit, mending
 from kitbag_installer.bytecode.modes import TIMESTAMP, BytecodeOptions
-from kitbag_installer.environments.additions import bring_along, guessed_extra, keep_owner
+from kitbag_installer.environments.additions import (
+    bring_along,
+    guessed_extra,
+    keep_owner,
+    without_rivals,
+)
 from kitbag_installer.environments.bases import base_of
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.receipts import read_contents, read_receipt, receipt_text
+from kitbag_installer.environments.receipts import (
+    read_contents,
+    read_receipt,
+    receipt_or_none,
+    receipt_text,
+)
 from kitbag_installer.environments.remaking import put_back
 from kitbag_installer.environments.staging import Making
-from kitbag_installer.environments.verification import misplaced
+from kitbag_installer.environments.verification import misplaced, missing_interpreter
 from kitbag_installer.locks import locked
 from kitbag_installer.receiptlists import RECEIPT, read_bytecode
 from kitbag_installer.roots import RECEIPT_DIR
@@ -69,7 +79,7 @@ def mendable(bundle: Bundle, root: Root, names: Sequence[str]) -> tuple[str, ...
     found = []
     for name in names:
         with contextlib.suppress(NoMatch):
-            _wanted(bundle, root, name, _receipt_of(environment_path(root, name)))
+            _wanted(bundle, root, name, receipt_or_none(environment_path(root, name)))
             found.append(name)
     return tuple(found)
 
@@ -111,6 +121,8 @@ def _attempt(
         mended = tuple(sorted({*opened, *found.damaged}))
         receipt = found.receipt
         moved_from = receipt.home if receipt and misplaced(place, receipt) else ""
+        if receipt and not moved_from and missing_interpreter(receipt):
+            raise KitbagError(f"{name}: {missing_interpreter(receipt)}")
         if not mended:
             return RepairedEnvironment(name, place, "sound", moved_from=moved_from)
         if found.damaged and not dry_run:
@@ -136,13 +148,6 @@ def _open_folders(place: str) -> tuple[str, ...]:
         return opened
     folders = [entry.path for entry in entries if entry.kind == "d"]
     return (*opened, *mending.open_folders(place, folders))
-
-
-def _receipt_of(place: str) -> EnvironmentReceipt | None:
-    try:
-        return read_receipt(place)
-    except IntegrityError:
-        return None
 
 
 def _wanted(
@@ -177,7 +182,7 @@ def _wanted(
 
 def _examine(bundle: Bundle, root: Root, name: str, reporter: Reporter) -> _Found:
     place = environment_path(root, name)
-    receipt = _receipt_of(place)
+    receipt = receipt_or_none(place)
     environment = _wanted(bundle, root, name, receipt)
     if receipt is None:
         return _Found(environment, None, (f"{RECEIPT_DIR}/{RECEIPT}",), (), "")
@@ -231,6 +236,13 @@ def _mend(bundle: Bundle, root: Root, found: _Found, jobs: int, reporter: Report
             kept = dataclasses.replace(made.receipt, bundle=receipt.bundle)
             _rewrite_receipt(made.tree, kept)
         extra = found.extra if receipt is not None else guessed_extra(place, made.tree, environment)
+        names = {wheel.name for wheel in made.receipt.wheels}
+        extra, rivals = without_rivals(place, made.tree, environment, extra, names)
+        if rivals:
+            reporter.warn(
+                f"{environment.name}: {', '.join(rivals)} gave way to what the bundle has; install "
+                "it again if you want it instead"
+            )
         bring_along(place, made.tree, extra)
         keep_owner(place, made.tree)
         put_back(root, environment.name, place, made.tree)

@@ -11,7 +11,7 @@ from kitbag_installer.environments import commit as environments
 from kitbag_installer.environments.exposing import expose, withdraw
 from kitbag_installer.environments.layout import layout_of
 from kitbag_installer.environments.places import environment_path, previous_path
-from kitbag_installer.environments.receipts import has_receipt, read_receipt
+from kitbag_installer.environments.receipts import has_receipt, read_receipt, receipt_or_none
 from kitbag_installer.environments.smoke import Started
 from kitbag_installer.environments.verification import misplaced, missing_interpreter
 from kitbag_installer.hosts import this_host
@@ -92,7 +92,8 @@ def _test(root: Root, name: str) -> None:
 
 def _turn(root: Root, name: str) -> RolledBackEnvironment:
     place = environment_path(root, name)
-    old = read_receipt(place) if has_receipt(place) else None
+    # A rollback is also a way out where the present one is damaged.
+    old = receipt_or_none(place)
     new = read_receipt(previous_path(root, name))
     folders = _bin_dirs_of(root, place, old)
     # Before it, so that no name ever leads to nothing.

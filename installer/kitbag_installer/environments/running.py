@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import KitbagError, NoMatch, UsageError
+from kitbag_installer import handover
 from kitbag_installer.environments.layout import layout_of
-from kitbag_installer.environments.naming import check_names
-from kitbag_installer.environments.places import environment_path, installed_environments
+from kitbag_installer.environments.places import environment_path
 from kitbag_installer.environments.receipts import read_receipt
+from kitbag_installer.environments.subjects import present_environments
 from kitbag_installer.environments.verification import misplaced, missing_interpreter
 
 if TYPE_CHECKING:
@@ -39,7 +39,10 @@ def find_program(root: Root, name: str, command: str = "") -> Program:
     the environment is for none in particular, :class:`IntegrityError`, and :class:`KitbagError`
     where it can't run.
     """
-    check_names((name,), installed_environments(root), root.path)
+    known = present_environments(root)
+    if name not in known:
+        has = ", ".join(known) or "none; 'kitbag install BUNDLE' brings those of a bundle"
+        raise NoMatch(f"{root.path} has no environment {name!r}; it has {has}")
     place = environment_path(root, name)
     receipt = read_receipt(place)
     problem = misplaced(place, receipt) or missing_interpreter(receipt)
@@ -101,11 +104,9 @@ def start(program: Program, arguments: Sequence[str], environ: Mapping[str, str]
             import subprocess
 
             return subprocess.run(command, env=variables, check=False).returncode
-        for name in ("SIGPIPE", "SIGXFSZ"):
-            # Python ignores them, and whatever it becomes would inherit that.
-            number = getattr(signal, name, None)
-            if number is not None:
-                signal.signal(number, signal.SIG_DFL)
+        handover.prepare()
         os.execve(program.path, command, variables)
     except OSError as error:
-        raise KitbagError(f"{program.path}: can't be started ({error.strerror})") from None
+        raise KitbagError(
+            f"{program.path}: can't be started ({error.strerror}); kitbag doctor tells why"
+        ) from None

@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_installer.environments.naming import check_names, split_words
-from kitbag_installer.roots import RECEIPT_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +52,9 @@ def present_environments(root: Root) -> tuple[str, ...]:
     from kitbag_installer.environments.places import environments_folder, names_in
 
     folder = environments_folder(root)
-    return tuple(
-        name for name in names_in(folder) if os.path.isdir(os.path.join(folder, name, RECEIPT_DIR))
-    )
+    names = names_in(folder)
+    if not names:
+        return ()
+    from kitbag_installer.environments.receipts import is_ours
+
+    return tuple(name for name in names if is_ours(os.path.join(folder, name)))

@@ -183,9 +183,8 @@ class Locks:
                 # What such a project depends on only its build tells, and a build writes.
                 source = stack.enter_context(copied(project.folder))
             place = source / pyproject.name
-            chosen += [
-                each for name in spec.groups or () for each in ("--group", f"{place}:{name}")
-            ]
+            groups = [f"{place}:{name}" for name in spec.groups or ()]
+            chosen += [each for group in groups for each in ("--group", group)]
             answer = self.uv.run(
                 ["pip", "compile", place, *_QUIET, *_python(made_for), *options, *chosen],
                 project.folder,
@@ -242,8 +241,8 @@ class Locks:
         """Say what stays at home that uv installs by default, unless groups were named."""
         groups = project.default_groups() if spec.groups is None else ()
         told = (
-            f"{project.pyproject}: what is only for development stays at home ({', '.join(groups)});"
-            f" --group {groups[0] if groups else ''} takes it along"
+            f"{project.pyproject}: what is only for development stays at home "
+            f"({', '.join(groups)}); --group {groups[0] if groups else ''} takes it along"
         )
         if groups and self._is_new(told):
             self._reporter.info(told)

@@ -33,4 +33,17 @@ def test_usage(words):
 
 def test_where_nothing_is_installed(capfd, tmp_path):
     done = run_kitbag(capfd, "run", "app", "--root", tmp_path)
-    assert (done.status, done.out) == (2, "")
+    assert (done.status, done.out) == (4, "")
+    assert f"{tmp_path} has no environment 'app'; it has none; 'kitbag install" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "required: NAME; see"),
+        (["app", "x", "--foo"], "--foo; what is for the program comes after --; see"),
+    ],
+)
+def test_what_is_wrong_is_told(words, said):
+    with pytest.raises(UsageError, match=said):
+        parse("run", RUN, words)

@@ -1,6 +1,7 @@
 """The doctor's checks of one environment; each fault is told by its own check."""
 
 import os
+import shlex
 import shutil
 
 import pytest
@@ -9,6 +10,7 @@ from kitbag_installer.doctor.environments import examine_environment
 from kitbag_installer.doctor.findings import OF_AN_ENVIRONMENT
 from kitbag_installer.environments.receipts import read_receipt
 from kitbag_installer.hosts import this_host
+from support.cli import assert_done, call
 from support.tinyapp import App, make_bundles
 
 
@@ -53,13 +55,16 @@ def test_a_move_is_the_one_thing_that_is_told(app, tmp_path):
     assert wrong(app)["environment-home"].cure == f"kitbag relocate --root {app.root.path}"
 
 
-def test_a_build_that_is_gone(app):
+def test_a_build_that_is_gone(app, bundles):
     shutil.rmtree(app.root.install_path(read_receipt(os.fspath(app.home)).python))
     found = wrong(app)
     assert found["environment-build"].message.endswith("is not there")
     assert found["environment-build"].cure.startswith("kitbag install BUNDLE app")
-    assert "environment-interpreter" not in found
-    assert "environment-links" in found
+    # What is wrong with all the rest is that, and is mended with it.
+    assert list(found) == ["environment-build"]
+    assert app.kitbag("repair", bundles.first, "app").status == 1
+    assert_done(app.kitbag("install", bundles.first, "app", "--no-bin"))
+    assert not wrong(app)
 
 
 def test_another_patch_is_told(app, bundles):
@@ -82,6 +87,59 @@ def test_another_patch_is_told(app, bundles):
 def test_what_is_wrong_has_its_check(app, check, spoil):
     spoil(app)
     assert list(wrong(app)) == [check]
+
+
+def typed(cure, bundle, path):
+    """Do what a cure says, as it is typed by somebody who has the bundle."""
+    program, *words = shlex.split(cure.partition("; or ")[0])
+    if program == "rm":
+        os.unlink(words[0])
+    else:
+        done = call(*(os.fspath(bundle) if word == "BUNDLE" else word for word in words))
+        assert done.status == 0, done
+
+
+def lose_receipt(app):
+    (app.home / ".kitbag" / "receipt.json").unlink()
+
+
+def take_name(app):
+    (app.bin / "app-old").unlink()
+    (app.bin / "app-old").write_text("mine")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lose_receipt,
+        lambda app: (app.home / "pyvenv.cfg").write_text("home = /x"),
+        lambda app: (app.site / "x").symlink_to("nowhere"),
+        lambda app: os.unlink(app.home / "bin" / "python"),
+        lambda app: (app.site / "space" / "one.py").unlink(),
+        lambda app: (app.home / "bin" / "app").write_text("#!/no/python\n"),
+        lambda app: (app.home / "bin" / "app").unlink(),
+        lambda app: (app.bin / "app").unlink(),
+        take_name,
+        lambda app: app.move(app.path.parent / "new"),
+    ],
+)
+def test_every_cure_cures(app, bundles, spoil):
+    spoil(app)
+    assert wrong(app)
+    for finding in wrong(app).values():
+        typed(finding.cure, bundles.first, app.path)
+    assert not wrong(app)
+    assert app.kitbag("relocate").status == 0
+    done = app.kitbag("doctor", "app", "--all-checks")
+    assert "dangling-link: none" in done.out
+    assert app.kitbag("run", "ape").status == 4
+
+
+def test_a_link_to_nothing_in_an_environment_is_told_once(app):
+    (app.home / "bin" / "app").unlink()
+    done = app.kitbag("doctor", "app")
+    assert done.out.count("bin/app leads to") == 1
+    assert "cure: rm" not in done.out
 
 
 def test_scripts_by_way_of_a_shell_are_understood(app):

@@ -3,10 +3,12 @@
 import os
 import re
 
-from kitbag_installer.environments.bases import bereft, bound_builds
+from kitbag_installer.environments.bases import bereft, bound_builds, stranded
 from kitbag_installer.environments.receipts import read_receipt
 from support import crafting
+from support.environments import tiny_base, with_environments
 from support.snapshots import snapshot
+from support.wheels import make_wheel
 
 NEW, OLD = crafting.host_key(), crafting.host_key("3.13.4")
 
@@ -55,3 +57,33 @@ def test_damaged_receipts_are_no_hindrance(app):
     (app.home / ".kitbag" / "receipt.json").write_text("")
     assert app.kitbag("uninstall", "--all").status == 0
     assert not app.path.exists()
+
+
+def test_what_only_a_rollback_needs_goes_with_a_warning(app, app_bundles, tmp_path):
+    other = tiny_base(tmp_path / "base.kitbag", "3.14.1")
+    wheel = make_wheel(tmp_path, "app", "3.0", scripts={"app": "app:main"})
+    app.install(with_environments(tmp_path / "x.kitbag", other, {"app": [wheel]}))
+    new = key_of(app.root, str(NEW))
+    assert (bereft(app.root, [new]), stranded(app.root, [new])) == ({}, {"app": new})
+    done = app.kitbag("uninstall", "3.13")
+    assert (done.status, done.out) == (0, f" - {NEW}\n")
+    assert re.search(rf"app: the one before needs {NEW}; kitbag rollback can't bring", done.err)
+    done = app.kitbag("rollback", "app")
+    assert (done.status, done.out) == (1, "")
+    assert re.search(rf"app: the one before can't be brought back: .* install {NEW}", done.err)
+    app.install(app_bundles.first, "3.13")
+    assert app.kitbag("rollback", "app").status == 0
+    assert app.kitbag("uninstall", "--all").err == ""
+    assert not app.path.exists()
+
+
+def test_a_build_that_a_rollback_needs_is_not_pruned(app, app_bundles):
+    app.install(app_bundles.older, "3.13.4")
+    app.install(app_bundles.second, "app")
+    path = app.previous / ".kitbag" / "receipt.json"
+    base = read_receipt(os.fspath(app.previous)).base
+    old = app.root.install_path(key_of(app.root, str(OLD)))
+    path.write_text(path.read_text().replace(base, old))
+    assert old in bound_builds(app.root)
+    app.install(app_bundles.first, "3.13", "--upgrade", "--prune")
+    assert os.path.isdir(old)

@@ -1,11 +1,10 @@
 """What the end-to-end tests of moves do not reach."""
 
+import json
 import os
+import re
 import shutil
 
-import pytest
-
-from kitbag_bundles.errors import KitbagError
 from kitbag_installer.environments.places import environment_path
 from kitbag_installer.environments.receipts import keep_bytecode, read_receipt
 from kitbag_installer.environments.relocation import relocate_environments
@@ -45,8 +44,8 @@ def test_without_its_build_it_stays_as_it_is(app, tmp_path):
     app.move(tmp_path / "new")
     shutil.rmtree(app.root.install_path(receipt.python))
     before = snapshot(app.home)
-    with pytest.raises(KitbagError, match=r"^app: its interpreter .* install cpython-3.13.5"):
-        relocate_environments(app.root, ["app"], QUIET)
+    (done,), _ = relocate_environments(app.root, ["app"], QUIET)
+    assert re.match(r"app: its interpreter .* install cpython-3.13.5", str(done.error))
     assert snapshot(app.home) == before
     assert not temporary(app.path / "root")
 
@@ -67,6 +66,25 @@ def test_one_for_another_place_moves_only_by_its_name(app, tmp_path, app_bundles
     receipt = read_receipt(place)
     assert (receipt.home, receipt.foreign) == (place, False)
     assert app.kitbag("verify", "app").status == 0
+
+
+def test_a_damaged_one_does_not_stop_the_others(app, tmp_path, app_bundles):
+    shutil.copytree(app.home, app.home.parent / "broken", symlinks=True)
+    (app.home.parent / "broken" / ".kitbag" / "receipt.json").write_text("{")
+    app.move(tmp_path / "new")
+    done = app.kitbag("relocate")
+    assert done.status == 3
+    assert " ~ app: " in done.out
+    assert re.fullmatch(
+        r"kitbag: error: .*/broken/.kitbag/receipt.json: the receipt can't be read .*; "
+        r"mend it with 'kitbag repair BUNDLE broken'\n",
+        done.err,
+    )
+    assert app.kitbag("verify", "app").status == 0
+    done = app.kitbag("relocate", "--json")
+    found = {each["name"]: each for each in json.loads(done.out)["environments"]}
+    assert "error" not in found["app"]
+    assert (found["broken"]["error"]["code"], found["broken"]["old-home"]) == ("integrity", "")
 
 
 def test_what_was_compiled_stays_known(app, tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zipfile
 
 import pytest
 
@@ -10,6 +11,7 @@ from kitbag_installer.environments.receipts import read_receipt
 from kitbag_installer.environments.repairing import mendable, repair_environments
 from support.snapshots import snapshot, temporary
 from support.tinyapp import QUIET
+from support.wheels import make_wheel
 
 
 def repair(app, bundle, *, dry_run=False):
@@ -114,3 +116,37 @@ def test_a_damaged_bundle_mends_nothing(app, app_bundles, tmp_path):
     done = repair(app, broken)
     assert (done.action, done.error.exit_status) == ("failed", 3)
     assert snapshot(app.home) == before
+
+
+def test_without_its_build_it_is_not_called_sound(app, app_bundles):
+    shutil.rmtree(app.root.install_path(read_receipt(os.fspath(app.home)).python))
+    done = repair(app, app_bundles.first)
+    assert (done.action, done.mended) == ("failed", ())
+    assert "app: its interpreter" in str(done.error)
+
+
+def upgrade(app, folder):
+    """As pip does it: what the old version has goes."""
+    for each in ("app.py", "app-1.0.dist-info"):
+        path = app.site / each
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with zipfile.ZipFile(
+        make_wheel(folder, "app", "2.5", files={"app.py": "NEW = 1\n", "more.py": ""})
+    ) as archive:
+        archive.extractall(app.site)
+    (app.site / "mine.py").write_text("")
+
+
+@pytest.mark.parametrize("lost", ["", "receipt.json"])
+def test_another_version_of_a_package_gives_way(app, app_bundles, tmp_path, lost):
+    sound = snapshot(app.home)
+    upgrade(app, tmp_path)
+    if lost:
+        (app.home / ".kitbag" / lost).unlink()
+    assert app.kitbag("verify", "app").status == 3
+    done = app.kitbag("repair", app_bundles.first, "app")
+    assert done.status == 0
+    assert "app: app-2.5 gave way to what the bundle has" in done.err
+    assert (app.site / "mine.py").exists()
+    (app.site / "mine.py").unlink()
+    assert snapshot(app.home) == sound

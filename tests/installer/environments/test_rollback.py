@@ -65,3 +65,12 @@ def test_a_patch_of_its_python_rolls_back_beside_it(app, app_bundles):
     assert app.kitbag("rollback", "3.13").status == 0
     assert app.kitbag("verify", "app").status == 0
     assert "cpython-3.13.4" in app.kitbag("doctor", "app", "--all-checks").out
+
+
+def test_a_damaged_one_can_be_left(app, app_bundles):
+    app.install(app_bundles.second)
+    (app.home / ".kitbag" / "receipt.json").write_text("{")
+    (done,) = roll_back_environments(app.root, ["app"], QUIET)
+    assert [each.name for each in done.changes] == ["app", "space-one"]
+    assert app.kitbag("verify", "app").status == 0
+    assert (app.bin / "app-old").is_symlink()

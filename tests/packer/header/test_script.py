@@ -333,15 +333,20 @@ class TestVolumes:
         assert done.status == 0, done.err
         assert "Installed 1 build" in done.out
 
-    def test_missing_and_damaged(self, first: Path, tools: Path, tmp_path: Path) -> None:
-        part = first.with_suffix(".003")
+    @pytest.mark.parametrize("number", ["003", "007", "020"])
+    def test_missing_and_damaged(
+        self, first: Path, tools: Path, tmp_path: Path, number: str
+    ) -> None:
+        """Whether the part has what starts kitbag, or what is installed by it."""
+        part = first.with_suffix(f".{number}")
         data = part.read_bytes()
         part.write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:])
-        for words in (["verify"], ["--root", str(tmp_path / "root")]):
+        for words in (["verify"], ["--root", str(tmp_path / "root"), "--no-bin"]):
             assert_refused(by_shell(first, *words, path=tools), 3, "is damaged")
         part.unlink()
-        for words in (["verify"], ["--root", str(tmp_path / "root")]):
-            assert_refused(by_shell(first, *words, path=tools), 3, "tools.kitbag.003 is missing")
+        missing = f"tools.kitbag.{number} is missing"
+        for words in (["verify"], ["--root", str(tmp_path / "root"), "--no-bin"]):
+            assert_refused(by_shell(first, *words, path=tools), 3, missing)
         assert not (tmp_path / "root").exists()
 
 

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 
 
 class _Parser(argparse.ArgumentParser):
+    passes_on = False
+    """Whether what comes after ``--`` is another program's."""
+
     def error(self, message: str) -> NoReturn:
         # Intermixed parsing counts positionals as required that need not be there.
-        message = message.replace(", REQUEST", "")
+        message = re.sub(r", (?:REQUEST|ARG)\b", "", message)
+        if self.passes_on and message.startswith("unrecognized arguments"):
+            message += "; what is for the program goes after --"
         # What was typed is told again, but not the secrets of an address in it.
         message = re.sub(r"(:/{1,2})[^\s/@]*@|(?<=[\w/])\?\S*=\S*(?=;|\s|$)", r"\1", message)
         raise UsageError(f"{message}; see {self.prog} --help")
@@ -30,6 +35,7 @@ def verb_parser(verb: str, module: Any) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.passes_on = hasattr(module, "PASSES_ON")
     module.add_arguments(parser)
     return parser
 

@@ -7,7 +7,6 @@ do. A lock says nothing of yanked files: those are told by whoever makes the loc
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import re
 from pathlib import Path
@@ -21,11 +20,12 @@ from packaging.pylock import (
     PackageWheel,
     Pylock,
 )
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from kitbag_bundles.errors import KitbagError, NoMatch, UsageError
 from kitbag_packer.environments.misfits import why_none_fits
 from kitbag_packer.environments.model import DIRECTORY, SDIST, VCS, WHEEL, Pick
+from kitbag_packer.environments.naming import known
 from kitbag_packer.errors import NoWheel, Unverified
 
 if TYPE_CHECKING:
@@ -62,9 +62,9 @@ def choose(
     told in one message, and the gravest gives the kind.
     """
     try:
-        extras = _known(spec.extras, pylock.extras, "extra")
+        extras = known(spec.extras, pylock.extras, "extra")
         groups = (
-            *_known(spec.groups or (), pylock.dependency_groups, "dependency group"),
+            *known(spec.groups or (), pylock.dependency_groups, "dependency group"),
             *_default_groups(spec, pylock),
         )
         _check_lock(pylock, platform)
@@ -115,7 +115,7 @@ class _Chooser:
 
     def _ready(self, package: Package) -> Package:
         """``package`` without conditions, its wheels ordered by their build numbers."""
-        _check_python(package.requires_python, self._platform, "it")
+        _check_python(package.requires_python, self._platform)
         wheels = sorted(package.wheels or (), key=_build_number, reverse=True)
         if wheels and not package.sdist and not any(map(self._fits, wheels)):
             reason = why_none_fits([wheel.filename for wheel in wheels], self._platform)
@@ -227,18 +227,6 @@ class _Chooser:
         return os.path.abspath(os.path.join(self._base, path))
 
 
-def _known(names: Sequence[str], declared: Sequence[str] | None, what: str) -> tuple[str, ...]:
-    """``names`` normalised, each of which the lock must have."""
-    there = {str(canonicalize_name(name)) for name in declared or ()}
-    for name in names:
-        if canonicalize_name(name) not in there:
-            near = difflib.get_close_matches(name.lower(), sorted(there), 1)
-            has = f"it has {', '.join(sorted(there))}" if there else "it has none"
-            hint = f"did you mean {near[0]}?" if near else f"{has}; name one of these, or none"
-            raise UsageError(f"it knows no {what} {name!r}; {hint}")
-    return tuple(str(canonicalize_name(name)) for name in names)
-
-
 def _default_groups(spec: Spec, pylock: Pylock) -> list[str]:
     """The groups that nobody has to name; the nameless ones stand for the project itself."""
     hidden = set() if spec.groups is None else set(pylock.dependency_groups or ())
@@ -247,7 +235,7 @@ def _default_groups(spec: Spec, pylock: Pylock) -> list[str]:
 
 def _check_lock(pylock: Pylock, platform: Platform) -> None:
     """Whether the lock as a whole is for this Python and this system."""
-    _check_python(pylock.requires_python, platform, "the lock")
+    _check_python(pylock.requires_python, platform)
     doubts: list[KitbagError] = []
     for marker in pylock.environments or ():
         try:
@@ -262,12 +250,12 @@ def _check_lock(pylock: Pylock, platform: Platform) -> None:
         raise NoMatch(f"the lock is only for {told}, and not for {platform}; lock for it too")
 
 
-def _check_python(wanted: SpecifierSet | None, platform: Platform, what: str) -> None:
+def _check_python(wanted: SpecifierSet | None, platform: Platform) -> None:
     # As uv has it, an early build of 3.15 will do where 3.15 is asked for.
     version = platform.markers["python_full_version"]
     release = re.sub(r"(a|b|rc)\d+$", "", version)
     if wanted and not any(wanted.contains(each, prereleases=True) for each in (version, release)):
-        raise NoMatch(f"{what} needs Python {wanted}, which {version} is not")
+        raise NoMatch(f"it needs Python {wanted}, which {version} is not")
 
 
 def _build_number(wheel: PackageWheel) -> tuple[int, str] | tuple[()]:

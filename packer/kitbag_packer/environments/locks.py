@@ -131,6 +131,8 @@ class Locks:
 
     def _read_project(self, project: Project, spec: Spec, made_for: For) -> Pylock:
         lock = project.lock()
+        if lock is None or lock.name == "uv.lock":
+            project.check(spec)
         if lock is None:
             wanted = ("resolve", project, spec.extras, spec.groups, made_for, spec.glibc)
             return self._once(wanted, lambda: self._resolve(project, spec, made_for))

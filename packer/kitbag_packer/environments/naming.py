@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.environments import is_environment_name, is_program_name
+from kitbag_bundles.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from kitbag_packer.environments.model import Spec
@@ -24,16 +26,39 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 def project_name(folder: Path) -> str:
     """The normalised name of the project in ``folder``; :data:`DEFAULT` where it has none.
 
+    A file of the project stands for its folder.
     A ``pyproject.toml`` that can't be read has none here: whoever needs it says what is wrong.
     """
     from packaging.utils import canonicalize_name
 
+    folder = folder.parent if folder.is_file() else folder
     try:
         document = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
         name = document["project"]["name"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return DEFAULT
     return str(canonicalize_name(name)) if isinstance(name, str) and name else DEFAULT
+
+
+def known(names: Sequence[str], declared: Collection[str] | None, what: str) -> tuple[str, ...]:
+    """``names`` normalised; raises :class:`UsageError` for the first that is not ``declared``.
+
+    ``what`` they are: an extra, a group.
+    """
+    from packaging.utils import canonicalize_name
+
+    there = {str(canonicalize_name(name)) for name in declared or ()}
+    for name in names:
+        if canonicalize_name(name) not in there:
+            near = difflib.get_close_matches(name.lower(), sorted(there), 1)
+            has = (
+                f"it has {', '.join(sorted(there))}; name one of these"
+                if there
+                else f"it has none; leave out the {what}"
+            )
+            hint = f"did you mean {near[0]}?" if near else has
+            raise UsageError(f"it knows no {what} {name!r}; {hint}")
+    return tuple(str(canonicalize_name(name)) for name in names)
 
 
 def problems(spec: Spec) -> Iterator[tuple[str, str]]:

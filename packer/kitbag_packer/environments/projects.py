@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import UsageError, file_system_error
+from kitbag_packer.environments.naming import known
 from kitbag_packer.environments.pylocks import read_table
-from kitbag_packer.environments.staleness import is_dynamic
+from kitbag_packer.environments.staleness import is_dynamic, told_by_builds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from kitbag_packer.environments.model import Spec
 
 _PYPROJECT = "pyproject.toml"
 _NO_SOURCE = (
@@ -66,6 +69,23 @@ class Project:
         """Whether its dependencies are known only to its build."""
         return is_dynamic(self.folder)
 
+    def check(self, spec: Spec) -> None:
+        """Raise :class:`UsageError` for an extra or a group that the project does not have."""
+        if not self.pyproject.is_file():
+            return
+        table = read_table(self.pyproject)
+        project, groups = table.get("project"), table.get("dependency-groups")
+        if not isinstance(project, dict):
+            return
+        extras = project.get("optional-dependencies")
+        try:
+            if "optional-dependencies" not in told_by_builds(self.folder):
+                known(spec.extras, extras if isinstance(extras, dict) else (), "extra")
+            if "dev-dependencies" not in _settings(table):  # uv's own name of a group
+                known(spec.groups or (), groups if isinstance(groups, dict) else (), "group")
+        except UsageError as error:
+            raise UsageError(f"{self.pyproject}: {error}") from None
+
     def added_to(self, lock: dict[str, Any]) -> dict[str, Any]:
         """``lock`` with the project itself in it, if it is a package and not in it yet."""
         from packaging.utils import canonicalize_name
@@ -92,20 +112,16 @@ class Project:
         if not self.pyproject.is_file():
             return ""
         table = read_table(self.pyproject)
-        project, tool = table.get("project"), table.get("tool")
-        uv = tool.get("uv") if isinstance(tool, dict) else None
-        wanted = uv.get("package") if isinstance(uv, dict) else None
+        project, wanted = table.get("project"), _settings(table).get("package")
         if wanted is False or (wanted is None and "build-system" not in table):
             return ""
         return str(project.get("name", "")) if isinstance(project, dict) else ""
 
     def _is_member_of(self, root: Path) -> bool:
         try:
-            tool = read_table(root / _PYPROJECT).get("tool")
+            workspace = _settings(read_table(root / _PYPROJECT)).get("workspace")
         except UsageError:
             return False
-        uv = tool.get("uv") if isinstance(tool, dict) else None
-        workspace = uv.get("workspace") if isinstance(uv, dict) else None
         if not isinstance(workspace, dict):
             return False
         return self._is_in(root, workspace.get("members")) and not self._is_in(
@@ -118,6 +134,13 @@ class Project:
                 if any(os.path.samefile(each, self.folder) for each in root.glob(str(pattern))):
                     return True
         return False
+
+
+def _settings(table: Mapping[str, Any]) -> Mapping[str, Any]:
+    """uv's own in a ``pyproject.toml``."""
+    tool = table.get("tool")
+    uv = tool.get("uv") if isinstance(tool, dict) else None
+    return uv if isinstance(uv, dict) else {}
 
 
 @contextlib.contextmanager

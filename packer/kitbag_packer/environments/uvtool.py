@@ -203,8 +203,9 @@ def find_uv(environ: Mapping[str, str]) -> str:
         found = shutil.which("uv", path=environ.get("PATH"))
     if not found:
         raise UsageError(
-            "uv is needed for this and is not here; install it beside kitbag (pip install "
-            "'kitbag[uv]') or put it on PATH, or name a pylock.toml with --lock, which needs none"
+            "there is no uv here, which reads a uv.lock, looks requirements up, and resolves a "
+            "project without a lock; install it beside kitbag (pip install uv) or put it on PATH, "
+            "or name a pylock.toml with --lock, which needs none"
         )
     return found
 

@@ -25,9 +25,16 @@ def test_what_comes_after_two_hyphens_is_the_programs(words, name, command, argu
     assert options.root is None
 
 
-@pytest.mark.parametrize("words", [[], ["--", "app"], ["app", "--frobnicate"]])
-def test_usage(words):
-    with pytest.raises(UsageError):
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "the following arguments are required: NAME; see"),
+        (["--", "app"], "the following arguments are required: NAME; see"),
+        (["app", "--port"], "arguments: --port; what is for the program goes after --; see"),
+    ],
+)
+def test_usage(words, message):
+    with pytest.raises(UsageError, match=message):
         parse("run", RUN, words)
 
 

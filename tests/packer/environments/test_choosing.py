@@ -250,7 +250,7 @@ def test_what_has_neither_is_refused_with_all_that_has_not() -> None:
 @pytest.mark.parametrize("wanted", ["<3.13", ">=3.14", "==3.13.4"])
 def test_a_lock_for_another_python(wanted: str) -> None:
     told = _error(_lock(**{"requires-python": wanted}))
-    assert told == f"NoMatch {HERE}: the lock needs Python {wanted}, which 3.13.5 is not"
+    assert told == f"NoMatch {HERE}: it needs Python {wanted}, which 3.13.5 is not"
 
 
 def test_a_package_for_another_python() -> None:

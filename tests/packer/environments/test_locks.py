@@ -197,13 +197,18 @@ class TestUvLock:
         assert desk.notes.messages == []
 
     def test_unknown_extras_and_groups(self, tmp_path: Path, desk: Desk) -> None:
-        project = app(tmp_path, "demo")
-        desk.uv(project, "lock")
-        for what in ("extras", "groups"):
-            told = desk.refused("project", project, **{what: ("nope",)})
-            assert isinstance(told, ResolverError)
-            assert "uv.lock can't be read: uv says:" in str(told)
-            assert "nope" in str(told)
+        more = (
+            '\n[project.optional-dependencies]\nmore = ["leaf"]\n\n[dependency-groups]\nops = []\n'
+        )
+        project = app(tmp_path, "demo", more=more)
+        for _ in range(2):
+            for what, which in (("extra", "more"), ("group", "ops")):
+                told = desk.refused("project", project, **{f"{what}s": ("nope",)})
+                assert isinstance(told, UsageError)
+                start = f"{project}/pyproject.toml: it knows no {what} 'nope'; it has "
+                assert str(told).startswith(start)
+                assert which in str(told)
+            desk.uv(project, "lock")
 
     def test_asked_once_for_all_targets(self, tmp_path: Path, desk: Desk) -> None:
         project = app(tmp_path, "demo")

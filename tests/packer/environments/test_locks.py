@@ -384,7 +384,7 @@ class TestWithoutLock:
         desk.environ["PATH"] = str(tmp_path)
         told = desk.refused("project", app(tmp_path, "demo"))
         assert isinstance(told, UsageError)
-        assert "'kitbag[uv]'" in str(told)
+        assert "pip install uv" in str(told)
 
 
 class TestRequirements:

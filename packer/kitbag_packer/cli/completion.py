@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, reporter: PackerReporter) -> int:
     """Do it; returns the exit status."""
     import shtab
 
-    script = shtab.complete(_whole_parser(), options.shell, preamble=_ENVIRONMENTS)
+    script = shtab.complete(_whole_parser(), options.shell, preamble=_ENVIRONMENTS[options.shell])
     sys.stdout.write(script + "\n")
     return 0
 

@@ -161,7 +161,7 @@ class Uv:
         if answer.status == 2 and any(words in answer.err for words in _TOO_OLD):
             return UsageError(
                 f"{what}: this uv can't do what kitbag asks of it ({self.program}: {said}); "
-                "update it: pip install --upgrade 'kitbag[uv]'"
+                "update it: pip install --upgrade uv"
             )
         return ResolverError(f"{what}: uv says: {said}" + (f"; {advice}" if advice else ""))
 

@@ -39,7 +39,7 @@ def find_program(root: Root, name: str, command: str = "") -> Program:
     the environment is for none in particular, :class:`IntegrityError`, and :class:`KitbagError`
     where it can't run.
     """
-    check_names((name,), installed_environments(root), root.path)
+    check_names((name,), installed_environments(root), root.path, only=True)
     place = environment_path(root, name)
     receipt = read_receipt(place)
     problem = misplaced(place, receipt) or missing_interpreter(receipt)

@@ -40,4 +40,5 @@ def test_usage(words, message):
 
 def test_where_nothing_is_installed(capfd, tmp_path):
     done = run_kitbag(capfd, "run", "app", "--root", tmp_path)
-    assert (done.status, done.out) == (2, "")
+    assert (done.status, done.out) == (4, "")
+    assert "has no environment 'app'; install a bundle that has it" in done.err

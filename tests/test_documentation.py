@@ -90,6 +90,12 @@ def _section(text: str, heading: str) -> str:
     return found.group(1)
 
 
+def _of_this_machine() -> dict[str, str]:
+    """How its package index is reached."""
+    wanted = re.compile(r"(PIP|UV|SSL|HTTPS?|ALL|NO)_\w+", re.IGNORECASE)
+    return {name: value for name, value in os.environ.items() if wanted.fullmatch(name)}
+
+
 class Surroundings:
     """The machine that a page is about, below ``folder``."""
 
@@ -125,7 +131,7 @@ class Surroundings:
 
     def needs(self, kind: str, what: str) -> None:
         """Bring along what a page asks for."""
-        name, *words = what.split()
+        name, *words = what.split() or [""]
         if kind in ("slim", "whole"):
             release = _said(name).release
             archive = make_pbs_archive(self.real(), slim=kind == "slim", release=release)
@@ -143,6 +149,10 @@ class Surroundings:
         elif kind == "bundle":
             made = tiny_bundle(self.tmp / name, *words)
             made.rename(self.home / name)
+        elif kind == "index":
+            self.environment = {**_of_this_machine(), **self.environment}
+            for each in ("UV_NO_CONFIG", "UV_OFFLINE", "PIP_NO_INDEX"):
+                del self.environment[each]
         elif kind == "command" and what == "uv":
             found_uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.defpath}")
             require(found_uv, "needs the command 'uv'")

@@ -14,6 +14,8 @@ Directives are comments, which no reader sees:
     <!-- test: needs bundle FILE 3.13.5 --> a bundle of stand-ins of these versions
     <!-- test: needs project NAME -->       a project with a console script and a lock is there
     <!-- test: needs command python3.12 --> a real interpreter of that name is on PATH
+    <!-- test: needs index -->              the package index of this machine is reached
+    <!-- test: file PATH -->                the next block is what the reader writes there
     <!-- test: setup                        commands that a reader does not see
     mkdir somewhere
     -->
@@ -81,6 +83,7 @@ class _Reader:
         self.slow = False
         self._skip = False
         self._status = 0
+        self._file = ""
 
     def run(self) -> None:
         while self._number < len(self._lines):
@@ -104,6 +107,8 @@ class _Reader:
             self._skip = True
         elif name == "status":
             self._status = int(rest)
+        elif name == "file" and rest:
+            self._file = rest
         elif name == "needs":
             kind, _, what = rest.partition(" ")
             self.needs.append((kind, what))
@@ -121,7 +126,12 @@ class _Reader:
             self._number += 1
             if self._number == len(self._lines):
                 raise ValueError(f"line {start}: the block has no end")
-        if fence == "```console" and not self._skip:
+        if self._file:
+            text = "\n".join(self._lines[start : self._number])
+            write = f"cat > {self._file} <<'=end='\n{text}\n=end="
+            self.commands.append(Command(write, None, 0, start))
+            self._file = ""
+        elif fence == "```console" and not self._skip:
             self.commands += _commands(self._lines[start : self._number], start + 1, self._status)
         if fence == "```console":
             self._skip, self._status = False, 0

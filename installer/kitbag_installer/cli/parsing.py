@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 class _Parser(argparse.ArgumentParser):
     passes_on = False
+    """Whether what comes after ``--`` is another program's."""
 
     def error(self, message: str) -> NoReturn:
         # Intermixed parsing counts positionals as required that need not be there.
-        message = message.replace(", REQUEST", "").replace("NAME, ARG", "NAME")
-        if message.startswith("unrecognized") and self.passes_on:
-            message += "; what is for the program comes after --"
+        message = re.sub(r", (?:REQUEST|ARG)\b", "", message)
+        if self.passes_on and message.startswith("unrecognized arguments"):
+            message += "; what is for the program goes after --"
         # What was typed is told again, but not the secrets of an address in it.
         message = re.sub(r"(:/{1,2})[^\s/@]*@|(?<=[\w/])\?\S*=\S*(?=;|\s|$)", r"\1", message)
         raise UsageError(f"{message}; see {self.prog} --help")

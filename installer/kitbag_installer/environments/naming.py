@@ -43,16 +43,21 @@ def _is_name(word: str) -> bool:
     return is_environment_name(word)
 
 
-def check_names(names: Iterable[str], known: Collection[str], where: str) -> None:
+def check_names(
+    names: Iterable[str], known: Collection[str], where: str, *, only: bool = False
+) -> None:
     """Raise :class:`NoMatch` unless all ``names`` are among ``known``, which are in ``where``.
 
-    Where there is none at all, the word was meant as something else: :class:`UsageError`.
+    Where there is none at all, the word was meant as something else: :class:`UsageError`, but not
+    if it can ``only`` be the name of an environment.
     """
     for name in names:
-        if name not in known:
-            if not known:
-                try:
-                    _request(name)
-                except UsageError as error:
-                    raise UsageError(f"{error}; {where} has no environments") from None
-            raise NoMatch(f"{where} has no environment {name!r}; it has {', '.join(sorted(known))}")
+        if name in known:
+            continue
+        if not known and not only:
+            try:
+                _request(name)
+            except UsageError as error:
+                raise UsageError(f"{error}; and {where} has no environments") from None
+        has = f"it has {', '.join(sorted(known))}" if known else "install a bundle that has it"
+        raise NoMatch(f"{where} has no environment {name!r}; {has}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitbag_bundles.errors import KitbagError, NoMatch, UsageError
 from kitbag_installer import handover
 from kitbag_installer.environments.layout import layout_of
+from kitbag_installer.environments.naming import check_names
 from kitbag_installer.environments.places import environment_path
 from kitbag_installer.environments.receipts import read_receipt
 from kitbag_installer.environments.subjects import present_environments
@@ -39,10 +40,7 @@ def find_program(root: Root, name: str, command: str = "") -> Program:
     the environment is for none in particular, :class:`IntegrityError`, and :class:`KitbagError`
     where it can't run.
     """
-    known = present_environments(root)
-    if name not in known:
-        has = ", ".join(known) or "none; 'kitbag install BUNDLE' brings those of a bundle"
-        raise NoMatch(f"{root.path} has no environment {name!r}; it has {has}")
+    check_names((name,), present_environments(root), root.path, only=True)
     place = environment_path(root, name)
     receipt = read_receipt(place)
     problem = misplaced(place, receipt) or missing_interpreter(receipt)

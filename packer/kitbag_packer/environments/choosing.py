@@ -117,7 +117,7 @@ class _Chooser:
 
     def _ready(self, package: Package) -> Package:
         """``package`` without conditions, its wheels ordered by their build numbers."""
-        _check_python(package.requires_python, self._platform, "it")
+        _check_python(package.requires_python, self._platform)
         wheels = sorted(package.wheels or (), key=_build_number, reverse=True)
         if wheels and not package.sdist and not any(map(self._fits, wheels)):
             reason = why_none_fits([wheel.filename for wheel in wheels], self._platform)
@@ -241,7 +241,7 @@ def _default_groups(spec: Spec, pylock: Pylock) -> list[str]:
 
 def _check_lock(pylock: Pylock, platform: Platform) -> None:
     """Whether the lock as a whole is for this Python and this system."""
-    _check_python(pylock.requires_python, platform, "it", "; ask for another, or lock for this one")
+    _check_python(pylock.requires_python, platform, "; ask for another, or lock for this one")
     doubts: list[KitbagError] = []
     for marker in pylock.environments or ():
         try:
@@ -256,9 +256,7 @@ def _check_lock(pylock: Pylock, platform: Platform) -> None:
         raise NoMatch(f"the lock is only for {told}, and not for {platform}; lock for it too")
 
 
-def _check_python(
-    wanted: SpecifierSet | None, platform: Platform, what: str, advice: str = ""
-) -> None:
+def _check_python(wanted: SpecifierSet | None, platform: Platform, advice: str = "") -> None:
     # As uv has it, an early build of 3.15 will do where 3.15 is asked for.
     version = platform.made_for.version
     versions = [version, re.sub(r"(a|b|rc)\d+$", "", version)]
@@ -266,7 +264,7 @@ def _check_python(
         # Where only the minor version is known, one patch that will do is enough.
         versions.append(f"{version}.9999")
     if wanted and not any(wanted.contains(each, prereleases=True) for each in versions):
-        raise NoMatch(f"{what} needs Python {wanted}, which {version} is not{advice}")
+        raise NoMatch(f"it needs Python {wanted}, which {version} is not{advice}")
 
 
 def _build_number(wheel: PackageWheel) -> tuple[int, str] | tuple[()]:

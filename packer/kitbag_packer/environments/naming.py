@@ -26,10 +26,12 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
 def project_name(folder: Path) -> str:
     """The normalised name of the project in ``folder``; :data:`DEFAULT` where it has none.
 
+    A file of the project stands for its folder.
     A ``pyproject.toml`` that can't be read has none here: whoever needs it says what is wrong.
     """
     from packaging.utils import canonicalize_name
 
+    folder = folder.parent if folder.is_file() else folder
     try:
         document = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
         name = document["project"]["name"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from kitbag_bundles.errors import UsageError, file_system_error
 from kitbag_packer.environments.naming import known
 from kitbag_packer.environments.pylocks import read_table
-from kitbag_packer.environments.staleness import is_dynamic
+from kitbag_packer.environments.staleness import is_dynamic, told_by_builds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +95,8 @@ class Project:
         old = ("dev",) if "dev-dependencies" in _uv_table(table) else ()
         try:
             known(groups, (*(there if isinstance(there, dict) else ()), *old), "dependency group")
-            if isinstance(project, dict) and not self.is_dynamic:
+            told_later = told_by_builds(self.folder)
+            if isinstance(project, dict) and "optional-dependencies" not in told_later:
                 known(extras, project.get("optional-dependencies") or (), "extra")
         except UsageError as error:
             raise UsageError(f"{self.pyproject}: {error}") from None

@@ -41,7 +41,7 @@ def check_lock(lock: Path, project: Path, uv: Uv, reporter: Reporter) -> None:
         return
     with tempfile.TemporaryDirectory(prefix="kitbag-uv-") as scratch:
         place = project
-        if any(_dynamic(each) for each in local):
+        if any(told_by_builds(each) for each in local):
             place = _skeleton(lock, project, Path(scratch) / "tree")
         # Most locks need neither a cache nor the network.
         alone = {"UV_OFFLINE": "1", "UV_CACHE_DIR": os.path.join(scratch, "cache")}
@@ -92,10 +92,10 @@ def _local_projects(lock: Path) -> Iterator[str]:
 
 def is_dynamic(project: Path) -> bool:
     """Whether the dependencies of a project are known only to its build."""
-    return bool(_DEPENDENCIES & _dynamic(project))
+    return bool(_DEPENDENCIES & told_by_builds(project))
 
 
-def _dynamic(project: Path) -> set[str]:
+def told_by_builds(project: Path) -> set[str]:
     """What only the build of a project tells."""
     try:
         table = read_table(project / "pyproject.toml").get("project")

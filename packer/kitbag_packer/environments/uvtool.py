@@ -164,7 +164,7 @@ class Uv:
         elif answer.status == 2 and any(words in answer.err for words in _TOO_OLD):
             return UsageError(
                 f"{what}: this uv can't do what kitbag asks of it ({self.program}: {said}); "
-                "update it: pip install --upgrade 'kitbag[uv]'"
+                "update it: pip install --upgrade uv"
             )
         return ResolverError(f"{what}: uv says: {said}" + (f"; {advice}" if advice else ""))
 
@@ -206,8 +206,9 @@ def find_uv(environ: Mapping[str, str]) -> str:
         found = shutil.which("uv", path=environ.get("PATH"))
     if not found:
         raise UsageError(
-            "uv is needed for this and is not here; install it beside kitbag (pip install "
-            "'kitbag[uv]') or put it on PATH, or name a pylock.toml with --lock, which needs none"
+            "there is no uv here, which reads a uv.lock, looks requirements up, and resolves a "
+            "project without a lock; install it beside kitbag (pip install uv) or put it on PATH, "
+            "or name a pylock.toml with --lock, which needs none"
         )
     return found
 

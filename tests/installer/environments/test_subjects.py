@@ -35,5 +35,6 @@ def test_names_mean_no_builds_and_requests_no_environments(root):
 def test_a_name_that_is_not_there(root, tmp_path):
     with pytest.raises(NoMatch, match=r"has no environment 'ape'; it has app, tool$"):
         Subjects.of(["app", "ape"]).environments(root)
-    with pytest.raises(UsageError):
-        Subjects.of(["ape"]).environments(Root(os.fspath(tmp_path / "none")))
+    none = Root(os.fspath(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"names no Python.*; and .*/none has no environments$"):
+        Subjects.of(["ape"]).environments(none)

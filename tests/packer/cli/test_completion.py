@@ -65,13 +65,32 @@ def test_commands_options_choices_and_paths(complete, scripts, tmp_path):
     assert complete(scripts, "uninstall", "--ro") == {"--root"}
     assert complete(scripts, "completion", "") == {"bash", "zsh", "fish"}
     assert complete(scripts, "cache", "") >= {"dir", "list", "prune", "clean"}
-    files = {found.rstrip("/") for found in complete(scripts, "install", f"{tmp_path}/ki")}
-    assert files == {f"{tmp_path}/kit.kitbag", f"{tmp_path}/kits"}
+    for verb in ("install", "verify"):
+        files = {found.rstrip("/") for found in complete(scripts, verb, f"{tmp_path}/ki")}
+        assert files == {f"{tmp_path}/kit.kitbag", f"{tmp_path}/kits"}
     folders = complete(scripts, "uninstall", "--root", f"{tmp_path}/ki")
     assert {found.rstrip("/") for found in folders} == {f"{tmp_path}/kits"}
 
 
-def test_zsh_completes_at_the_tab_key(scripts, tmp_path):
+@pytest.mark.parametrize("complete", [_by_bash, _by_fish])
+def test_names_of_environments(complete, scripts, tmp_path, monkeypatch):
+    monkeypatch.setenv("KITBAG_ROOT", f"{tmp_path}/my root")
+    assert complete(scripts, "run", "") == set()
+    for name in ("sensors", "reports"):
+        (tmp_path / "my root" / "envs" / name).mkdir(parents=True)
+    assert complete(scripts, "run", "") == {"sensors", "reports"}
+    assert complete(scripts, "run", "se") == {"sensors"}
+    assert complete(scripts, "uninstall", "re") == {"reports"}
+    monkeypatch.delenv("KITBAG_ROOT")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    (tmp_path / ".local/share/kitbag/python/envs/home").mkdir(parents=True)
+    assert complete(scripts, "doctor", "ho") == {"home"}
+
+
+def test_zsh_completes_at_the_tab_key(scripts, tmp_path, monkeypatch):
+    monkeypatch.setenv("KITBAG_ROOT", str(tmp_path))
+    (tmp_path / "envs" / "sensors").mkdir(parents=True)
     functions = tmp_path / "functions"
     functions.mkdir()
     (functions / "_kitbag").write_text((scripts / "zsh").read_text())
@@ -87,8 +106,11 @@ def test_zsh_completes_at_the_tab_key(scripts, tmp_path):
         zsh.send("kitbag unins\t\x18")
         zsh.expect("ready\r\n")
         assert (tmp_path / "line").read_text().split() == ["kitbag", "uninstall"]
-        zsh.send("--roo\t")
-        zsh.expect("--root  -- the directory that holds installed builds")
+        zsh.send("--\t")
+        zsh.expect("--root +-- the directory that holds installed builds")
+        zsh.send("\x15kitbag run sen\t\x18")
+        zsh.expect("ready\r\n")
+        assert (tmp_path / "line").read_text().split() == ["kitbag", "run", "sensors"]
     finally:
         zsh.close(force=True)
 

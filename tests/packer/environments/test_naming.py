@@ -22,6 +22,7 @@ from kitbag_packer.environments.naming import DEFAULT, problems, project_name
 def test_a_project_has_a_name(tmp_path, text, name):
     (tmp_path / "pyproject.toml").write_text(text, "utf-8", "surrogateescape")
     assert project_name(tmp_path) == name
+    assert project_name(tmp_path / "pyproject.toml") == name
 
 
 def test_a_project_that_is_not_there(tmp_path):

@@ -43,7 +43,7 @@ class TestFinding:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "uv", None)
-        with pytest.raises(UsageError, match=r"uv is needed.*'kitbag\[uv\]'.*--lock"):
+        with pytest.raises(UsageError, match=r"there is no uv here.*pip install uv.*--lock"):
             Uv(environ={"PATH": str(tmp_path)}).run(["lock"], tmp_path)
 
     def test_one_that_does_not_start(self, tmp_path: Path) -> None:

@@ -120,9 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile-bytecode",
         action=BooleanOptionalAction,
-        help="compile the standard library and site-packages, also of builds that are there "
-        "already (KITBAG_COMPILE_BYTECODE; otherwise only what the bundle brings along is used; "
-        "with --no- not even that)",
+        help="compile the standard library and site-packages, and the packages of environments, "
+        "also of what is there already (KITBAG_COMPILE_BYTECODE; otherwise only what the bundle "
+        "brings along is used; with --no- not even that)",
     )
     parser.add_argument(
         "--durable",

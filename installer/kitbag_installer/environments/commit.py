@@ -18,6 +18,7 @@ from kitbag_installer.environments.places import (
     previous_folder,
     previous_path,
 )
+from kitbag_installer.environments.unpacking import plain_modes
 
 if TYPE_CHECKING:
     from kitbag_installer.roots import Root
@@ -33,7 +34,9 @@ def put_in_place(root: Root, name: str, tree: str) -> bool:
     lock. Raises :class:`OSError`.
     """
     place, previous = environment_path(root, name), previous_path(root, name)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with plain_modes():
+        # Who may read builds may read environments.
+        os.makedirs(os.path.dirname(place), exist_ok=True)
     if not os.path.lexists(place):
         os.rename(tree, place)
         return False

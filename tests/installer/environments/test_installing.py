@@ -208,7 +208,66 @@ def test_a_name_of_another_environment_stays(install, base, wheels, tmp_path, ro
     done = install(bundle)
     assert done.status == 0
     assert os.readlink(tmp_path / "b" / "app") == f"{root.path}/envs/one/bin/app"
-    assert "left alone" in done.err
+    assert "not made by kitbag" not in done.err
+    said = f"left to the build, the other environment or the kitbag that has the name: {tmp_path}/b"
+    assert f"{said}/app; pack" in done.err
+    again = install(bundle, "--dry-run", "--json")
+    assert json.loads(again.out)["refused-names"] == [f"{tmp_path}/b/app"]
+    assert said in again.err
+    assert install(bundle, "--force").status == 0
+    assert os.readlink(tmp_path / "b" / "app") == f"{root.path}/envs/two/bin/app"
+
+
+def test_a_forecast_tells_of_two_environments_with_one_name(install, base, wheels, tmp_path):
+    listed = {"one": [wheels["app1"]], "two": [wheels["app2"]]}
+    expose = {"one": ["app"], "two": ["app"]}
+    bundle = with_environments(tmp_path / "x.kitbag", base, listed, expose=expose)
+    done = install(bundle, "--dry-run", "--json")
+    table = json.loads(done.out)
+    assert table["refused-names"] == [f"{tmp_path}/b/app"]
+    assert table["links"][f"{tmp_path}/b/app"].endswith("/envs/one/bin/app")
+    assert json.loads(install(bundle, "--json").out)["refused-names"] == table["refused-names"]
+
+
+def test_no_environment_takes_the_name_of_kitbag(install, base, tmp_path):
+    wheel = make_wheel(tmp_path, "app", scripts={"kitbag": "app:main"})
+    listed, expose = {"app": [wheel]}, {"app": ["kitbag"]}
+    bundle = with_environments(tmp_path / "x.kitbag", base, listed, expose=expose)
+    for words in ((), ("--force",)):
+        done = install(bundle, *words)
+        assert done.status == 0
+        assert f"or the kitbag that has the name: {tmp_path}/b/kitbag;" in done.err
+        assert not (tmp_path / "b" / "kitbag").is_symlink()
+
+
+def test_a_name_that_would_lead_to_nothing_is_refused(install, base, wheels, tmp_path, root):
+    listed, expose = {"app": [wheels["app1"]]}, {"app": ["app", "nope"]}
+    bundle = with_environments(tmp_path / "x.kitbag", base, listed, expose=expose)
+    done = install(bundle)
+    assert done.status == 3
+    assert "app: no wheel brings the program 'nope', which it exposes; pack" in done.err
+    assert installed_environments(root) == ()
+    assert not dangling(tmp_path)
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_the_folder_of_environments_has_the_mode_of_builds(install, bundle, root, umask):
+    before = os.umask(umask)
+    try:
+        assert install(bundle, "tool").status == 0
+    finally:
+        os.umask(before)
+    for path in (f"{root.path}/envs", environment_path(root, "tool")):
+        assert os.stat(path).st_mode & 0o777 == 0o755
+
+
+def test_a_wheel_with_two_files_for_one_path_is_broken(install, base, tmp_path, root):
+    wheel = make_wheel(tmp_path, "a", files={"a.py": "1"}, data={"purelib/a.py": "2"})
+    bundle = with_environments(tmp_path / "x.kitbag", base, {"app": [wheel]})
+    done = install(bundle)
+    assert done.status == 3
+    assert "a-1.0-py3-none-any.whl: has two different files for lib/python3.13/site" in done.err
+    assert installed_environments(root) == ()
 
 
 def test_a_bad_wheel_fails_its_environment_alone(install, base, wheels, tmp_path, root):

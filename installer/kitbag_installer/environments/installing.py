@@ -11,6 +11,7 @@ from kitbag_installer.environments.actions import DONE
 from kitbag_installer.environments.bases import base_of
 from kitbag_installer.environments.commit import put_in_place
 from kitbag_installer.environments.places import environment_path
+from kitbag_installer.environments.remaking import put_back
 from kitbag_installer.environments.staging import Making
 
 if TYPE_CHECKING:
@@ -117,7 +118,12 @@ class Environments:
         if durable and ready:
             commit.flush(self._root)
         for result, tree, action in ready:
-            put_in_place(self._root, result.environment.name, tree)
+            name = result.environment.name
+            if action == DONE["reinstall"]:
+                # It is the same one, so the one before it stays what a rollback brings back.
+                put_back(self._root, name, result.path, tree)
+            else:
+                put_in_place(self._root, name, tree)
             result.action = action
         return results
 

@@ -174,6 +174,18 @@ def test_reinstalling_mends_what_was_broken(install, bundle, root):
     assert snapshot(home).keys() == whole
 
 
+def test_reinstalling_keeps_what_a_rollback_brings_back(install, bundle, newer, root, tmp_path):
+    install(bundle, "app")
+    install(newer, "app")
+    previous = previous_path(root, "app")
+    before = snapshot(previous)
+    for _ in range(2):
+        assert install(newer, "app", "--reinstall").status == 0
+        assert snapshot(previous) == before
+    assert read_receipt(environment_path(root, "app")).wheels[0].version == "2.0"
+    assert not temporary(tmp_path / "r")
+
+
 def test_a_damaged_receipt_is_a_reason_to_replace(install, bundle, root):
     install(bundle)
     with open(f"{environment_path(root, 'app')}/.kitbag/receipt.json", "w") as file:

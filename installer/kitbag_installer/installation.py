@@ -216,9 +216,13 @@ def _install_missing(
     fresh = [build for build, _ in missing]
     environments = None
     if plan.environments:
+        from kitbag_installer.environments.actions import as_it_is_now, check_places
         from kitbag_installer.environments.installing import Environments
 
-        environments = Environments(bundle, root, plan.environments, options.jobs, options.seen_as)
+        seen_as = options.seen_as
+        planned = as_it_is_now(root, plan.environments, seen_as, reinstall=options.reinstall)
+        refuse(check_places(root, planned), root.path, force=options.force, reporter=reporter)
+        environments = Environments(bundle, root, planned, options.jobs, seen_as)
     makings = environments.makings if environments else ()
     staged = stage_all(bundle, fresh, root, staging, reporter, makings)
     if options.durable and missing:

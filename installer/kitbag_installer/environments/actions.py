@@ -56,6 +56,18 @@ def action_for(
     return "reinstall" if reinstall else "present"
 
 
+def as_it_is_now(
+    root: Root, planned: Sequence[PlannedEnvironment], seen_as: str, *, reinstall: bool
+) -> tuple[PlannedEnvironment, ...]:
+    """``planned`` anew: another process may have had the lock since."""
+    return tuple(
+        each._replace(
+            action=action_for(root, each.environment, each.wheels, seen_as, reinstall=reinstall)
+        )
+        for each in planned
+    )
+
+
 def check_places(root: Root, planned: Sequence[PlannedEnvironment]) -> list[Point]:
     """Other people's files are never replaced: where something is in the way."""
     points = []

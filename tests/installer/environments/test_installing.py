@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer.environments.commit import put_in_place, retire, roll_back
 from kitbag_installer.environments.places import (
     environment_path,
@@ -16,9 +17,10 @@ from kitbag_installer.environments.places import (
     previous_path,
 )
 from kitbag_installer.environments.receipts import read_contents, read_receipt
+from kitbag_installer.locks import locked
 from kitbag_installer.roots import Root
 from support import crafting
-from support.cli import call
+from support.cli import call, finish, start
 from support.environments import environment_for, tiny_base, with_environments
 from support.snapshots import dangling, snapshot, temporary
 from support.wheels import make_wheel
@@ -183,6 +185,20 @@ def test_reinstalling_keeps_what_a_rollback_brings_back(install, bundle, newer, 
         assert install(newer, "app", "--reinstall").status == 0
         assert snapshot(previous) == before
     assert read_receipt(environment_path(root, "app")).wheels[0].version == "2.0"
+    assert not temporary(tmp_path / "r")
+
+
+def test_of_two_at_once_the_second_finds_it_there(install, bundle, newer, root, tmp_path):
+    install(bundle, "app")
+    words = ("install", newer, "app", "--root", root.path, "--no-bin")
+    with locked(root, SilentReporter()):
+        waiting = [start(*words) for _ in range(2)]
+        for each in waiting:
+            assert b"waiting for another process" in each.stderr.readline()
+    said = sorted(finish(each).out.splitlines()[-1] for each in waiting)
+    assert said == [" ~ app (2 packages)", f"app is already installed in {root.path}"]
+    assert read_receipt(environment_path(root, "app")).wheels[0].version == "2.0"
+    assert read_receipt(previous_path(root, "app")).wheels[0].version == "1.0"
     assert not temporary(tmp_path / "r")
 
 

@@ -12,13 +12,13 @@ import os
 from typing import TYPE_CHECKING
 
 from kitbag_installer import commit
+from kitbag_installer.environments.modes import plain_modes
 from kitbag_installer.environments.places import (
     environment_path,
     environments_folder,
     previous_folder,
     previous_path,
 )
-from kitbag_installer.environments.unpacking import plain_modes
 
 if TYPE_CHECKING:
     from kitbag_installer.roots import Root

@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kitbag_bundles.errors import BundleError, KitbagError, file_system_error
 from kitbag_installer.commit import remove_tree
+from kitbag_installer.environments.batches import batches
 from kitbag_installer.environments.layout import layout_of
+from kitbag_installer.environments.modes import plain_modes
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.unpacking import (
-    Unpacked,
-    batches,
-    plain_modes,
-    unpack_wheels,
-)
+from kitbag_installer.environments.unpacking import Unpacked, unpack_wheels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

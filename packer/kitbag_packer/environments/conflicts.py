@@ -86,11 +86,15 @@ def _places(file: WheelFile, place: For) -> Iterator[tuple[str, str]]:
     site = _site_packages(place)
     info = next(path for path, _ in file.paths if path.endswith(".dist-info/RECORD"))
     data = info.removesuffix(".dist-info/RECORD") + ".data/"
+    named = {name for name, _ in file.references}
     for path, digest in file.paths:
         if not path.startswith(data):
             yield f"{site}/{path}", digest
             continue
         scheme, _, rest = path.removeprefix(data).partition("/")
+        if scheme == "scripts" and rest in named:
+            # The entry point of its name wins, as with other installers.
+            continue
         tops = {"scripts": f"{programs}/", "headers": f"include/site/{file.wheel.name}/"}
         yield tops.get(scheme, "") + rest, digest
     for name, reference in file.references:

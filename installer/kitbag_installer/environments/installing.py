@@ -111,6 +111,8 @@ class Environments:
                     )
                 made = making.finish(base_of(self._root, making.python), bytecode, reporter)
             except KitbagError as error:
+                if error.code == "interrupted":
+                    raise
                 result.action, result.error = "failed", error
             else:
                 result.bytecode = made.bytecode

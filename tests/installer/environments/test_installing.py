@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
@@ -17,6 +18,7 @@ from kitbag_installer.environments.places import (
     previous_path,
 )
 from kitbag_installer.environments.receipts import read_contents, read_receipt
+from kitbag_installer.environments.smoke import Started
 from kitbag_installer.locks import locked
 from kitbag_installer.roots import Root
 from support import crafting
@@ -199,6 +201,21 @@ def test_of_two_at_once_the_second_finds_it_there(install, bundle, newer, root, 
     assert said == [" ~ app (2 packages)", f"app is already installed in {root.path}"]
     assert read_receipt(environment_path(root, "app")).wheels[0].version == "2.0"
     assert read_receipt(previous_path(root, "app")).wheels[0].version == "1.0"
+    assert not temporary(tmp_path / "r")
+
+
+def test_a_signal_ends_all_of_them(install, bundle, root, tmp_path, monkeypatch):
+    started = []
+
+    def stop(self, tree, base):
+        started.append(tree)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Started, "check", stop)
+    done = install(bundle)
+    assert done.status == 130
+    assert done.err.count("stopped by SIGTERM") == len(started) == 1
+    assert installed_environments(root) == ()
     assert not temporary(tmp_path / "r")
 
 

@@ -177,7 +177,9 @@ def install_builds(
                 if options.prune:
                     _prune(done, reporter)
                 if options.bytecode.compile:
-                    _compile_present(done, requests, host, options, reporter)
+                    from kitbag_installer.bytecode.present import compile_present
+
+                    compile_present(done, requests, host, options, reporter)
         except OSError as error:
             raise file_system_error(error, root.path) from None
     return done
@@ -214,9 +216,13 @@ def _install_missing(
     fresh = [build for build, _ in missing]
     environments = None
     if plan.environments:
+        from kitbag_installer.environments.actions import as_it_is_now, check_places
         from kitbag_installer.environments.installing import Environments
 
-        environments = Environments(bundle, root, plan.environments, options.jobs, options.seen_as)
+        seen_as = options.seen_as
+        planned = as_it_is_now(root, plan.environments, seen_as, reinstall=options.reinstall)
+        refuse(check_places(root, planned), root.path, force=options.force, reporter=reporter)
+        environments = Environments(bundle, root, planned, options.jobs, seen_as)
     makings = environments.makings if environments else ()
     staged = stage_all(bundle, fresh, root, staging, reporter, makings)
     if options.durable and missing:
@@ -273,32 +279,6 @@ def _prune(done: InstallResult, reporter: Reporter) -> None:
     wanted = {result.build.key: "" for result in done.there}
     tested = [result.build.key for result in done.there if result.action not in IDLE]
     done.pruned = prune(done.root, wanted, tested, reporter)
-
-
-def _compile_present(
-    done: InstallResult,
-    requests: Sequence[Request],
-    host: Host,
-    options: InstallOptions,
-    reporter: Reporter,
-) -> None:
-    """Compile what is stale in the builds that were there already."""
-    from kitbag_installer.bytecode.inplace import compile_in_place
-    from kitbag_installer.bytecode.sources import why_not_compiled
-    from kitbag_installer.bytecode.tasks import warn_of_skipped
-
-    reasons = {result.build.key: why_not_compiled(result.build.key, host) for result in done.there}
-    warn_of_skipped({key: why for key, why in reasons.items() if why}, requests, reporter)
-    present = [
-        result for result in done.there if result.action in IDLE and not reasons[result.build.key]
-    ]
-    keys = [result.build.key for result in present]
-    outcomes = compile_in_place(done.root, keys, options.bytecode, options.jobs, reporter)
-    for result, outcome in zip(present, outcomes):
-        if isinstance(outcome, KitbagError):
-            result.action, result.error = "failed", outcome
-        else:
-            result.bytecode = outcome
 
 
 def is_foreign(result: BuildResult) -> bool:

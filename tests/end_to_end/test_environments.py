@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +113,27 @@ def test_bytecode_on_request(tmp_path, bundle):
     assert receipt.bytecode_sha256
     listed = {entry.path for entry in read_contents(str(home), receipt)}
     assert not any("__pycache__" in path for path in listed)
+
+
+def test_bytecode_of_what_is_there_already(tmp_path, bundle):
+    words = ("install", bundle, "app", "--root", tmp_path / "root", "--no-bin")
+    assert_done(call(*words))
+    home = tmp_path / "root" / "envs" / "app"
+    assert not read_receipt(str(home)).bytecode_sha256
+    words += ("--compile-bytecode",)
+    first, second = call(*words), call(*words, "--json")
+    assert_done(first)
+    assert re.search(r"^app is already .*; compiled 3\d\d files$", first.out, re.MULTILINE)
+    assert read_receipt(str(home)).bytecode_sha256
+    (table,) = json.loads(second.out)["environments"]
+    assert (table["action"], table["bytecode"]["compiled"]) == ("present", 0)
+    assert table["bytecode"]["fresh"] > 300
+    receipt = home / ".kitbag" / "bytecode.tsv"
+    shutil.rmtree(home / "bin")
+    failed = call(*words)
+    assert failed.status == 1
+    assert "envs/app/bin/python" in failed.err
+    assert receipt.exists()
 
 
 def test_a_bundle_installs_its_environment_by_itself(tmp_path, bundle, packable_interpreter):

@@ -11,6 +11,7 @@ from kitbag_installer.cli.lines import (
     foreign_line,
     idle_environment_line,
     idle_line,
+    refused_lines,
     summed,
     turned_line,
 )
@@ -83,9 +84,8 @@ def tell(
             reporter.info(foreign_line(root, build))
     for line in plan.kept:
         reporter.warn(line)
-    if links.refused_names:
-        names = ", ".join(links.refused_names)
-        reporter.warn(f"not made by kitbag and left alone: {names}; --force replaces them")
+    for line in refused_lines(root, links.refused_names):
+        reporter.warn(line)
     try:
         refuse(plan.points, root.path, force=options.force, reporter=reporter)
     except DoesNotFit as error:

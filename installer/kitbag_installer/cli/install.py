@@ -120,9 +120,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compile-bytecode",
         action=BooleanOptionalAction,
-        help="compile the standard library and site-packages, also of builds that are there "
-        "already (KITBAG_COMPILE_BYTECODE; otherwise only what the bundle brings along is used; "
-        "with --no- not even that)",
+        help="compile the standard library and site-packages, and the packages of environments, "
+        "also of what is there already (KITBAG_COMPILE_BYTECODE; otherwise only what the bundle "
+        "brings along is used; with --no- not even that)",
     )
     parser.add_argument(
         "--durable",
@@ -278,7 +278,7 @@ def _names_of(done: InstallResult, result: BuildResult) -> list[str]:
 
 
 def _remark(done: InstallResult, bin_dir: str, reporter: Reporter) -> None:
-    from kitbag_installer.cli.lines import foreign_line, held_line, show_failures
+    from kitbag_installer.cli.lines import foreign_line, held_line, refused_lines, show_failures
     from kitbag_installer.cli.terminal import show_error
     from kitbag_installer.installation import is_foreign
     from kitbag_installer.path_advice import is_on_path, path_advice
@@ -290,9 +290,8 @@ def _remark(done: InstallResult, bin_dir: str, reporter: Reporter) -> None:
             reporter.info(foreign_line(done.root, result.build))
     for key, held in held_back(done.root, [result.build.key for result in done.there]).items():
         reporter.info(held_line(key, held))
-    if done.refused_names:
-        names = ", ".join(done.refused_names)
-        reporter.warn(f"not made by kitbag and left alone: {names}; --force replaces them")
+    for line in refused_lines(done.root, done.refused_names):
+        reporter.warn(line)
     fresh = any(result.action in DONE.values() for result in done.builds)
     if any(result.elsewhere and result.action in DONE.values() for result in done.builds):
         reporter.info("no names lead to what is for elsewhere; see kitbag installed")

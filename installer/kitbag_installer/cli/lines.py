@@ -11,6 +11,8 @@ from kitbag_bundles.keys import BuildKey
 from kitbag_installer.cli.terminal import human_size, paint, show_error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kitbag_bundles.manifest import Build
     from kitbag_installer.bytecode.compiling import Compiled
     from kitbag_installer.roots import Root
@@ -27,6 +29,34 @@ def idle_line(build: Build, action: str, root: str) -> str:
 def idle_environment_line(name: str, root: str) -> str:
     """An environment that an install leaves out."""
     return f"{name} is already installed in {root}"
+
+
+def refused_lines(root: Root, names: Sequence[str]) -> list[str]:
+    """Of names that were not made in a bin directory: which of them strangers have, and which not.
+
+    The others belong to another environment, to a build or to kitbag, or will do so.
+    """
+    from kitbag_installer.launcher import COMMAND, may_write_command
+    from kitbag_installer.links import leads_to
+
+    ours = [
+        path
+        for path in dict.fromkeys(names)
+        if not os.path.lexists(path)
+        or leads_to(path).startswith(root.path + os.sep)
+        or (os.path.basename(path) == COMMAND and may_write_command(path))
+    ]
+    strange = [path for path in dict.fromkeys(names) if path not in ours]
+    lines = []
+    if strange:
+        listed = ", ".join(strange)
+        lines.append(f"not made by kitbag and left alone: {listed}; --force replaces them")
+    if ours:
+        lines.append(
+            "left to the build, the other environment or the kitbag that has the name: "
+            f"{', '.join(ours)}; pack the environment with other names to expose"
+        )
+    return lines
 
 
 def counted(count: int, word: str) -> str:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from kitbag_bundles.errors import IntegrityError
-from kitbag_installer.environments.places import environment_path
+from kitbag_installer.environments.places import environment_path, environments_folder
 from kitbag_installer.environments.receipts import is_ours, read_receipt
 from kitbag_installer.preflight.points import Point
 
@@ -56,11 +56,23 @@ def action_for(
     return "reinstall" if reinstall else "present"
 
 
+def as_it_is_now(
+    root: Root, planned: Sequence[PlannedEnvironment], seen_as: str, *, reinstall: bool
+) -> tuple[PlannedEnvironment, ...]:
+    """``planned`` anew: another process may have had the lock since."""
+    return tuple(
+        each._replace(
+            action=action_for(root, each.environment, each.wheels, seen_as, reinstall=reinstall)
+        )
+        for each in planned
+    )
+
+
 def check_places(root: Root, planned: Sequence[PlannedEnvironment]) -> list[Point]:
     """Other people's files are never replaced: where something is in the way."""
     points = []
-    folder = environment_path(root, "")
-    if planned and os.path.lexists(folder.rstrip(os.sep)) and not os.path.isdir(folder):
+    folder = environments_folder(root)
+    if planned and os.path.lexists(folder) and not os.path.isdir(folder):
         message = f"{folder}: not a directory; choose another root with --root"
         return [Point("occupied", message)]
     for each in planned:

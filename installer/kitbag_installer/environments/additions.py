@@ -31,17 +31,27 @@ def additions(place: str) -> tuple[str, ...]:
     return tuple(TreeCheck(place, Expected.of(entries, {}, {}, {}, {})).extra())
 
 
-def warn_of_additions(name: str, previous: str, reporter: Reporter) -> None:
-    """Tell what a person has to install again into the one that took the place of ``previous``."""
+def warn_of_additions(name: str, tree: str, reporter: Reporter, *, kept: bool = True) -> None:
+    """Tell what a person has to install again into the one that takes the place of ``tree``.
+
+    ``kept`` is whether a rollback brings that back.
+    """
     try:
-        found = additions(previous)
+        found = additions(tree)
     except IntegrityError:
         return
-    if found:
-        count = f"{len(found)} files" if len(found) > 1 else "a file"
+    if not found:
+        return
+    count = f"{len(found)} files" if len(found) > 1 else "a file"
+    if kept:
         reporter.warn(
             f"{name}: {count} that you added to it stayed with the one before, such as {found[0]}; "
             f"kitbag rollback {name} brings that back, until it is replaced once more"
+        )
+    else:
+        reporter.warn(
+            f"{name}: {count} that you added to it went with the old one, such as {found[0]}; "
+            "install that into it again"
         )
 
 

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kitbag_installer import commit
+from kitbag_installer.environments.modes import plain_modes
 from kitbag_installer.environments.places import (
     environment_path,
     environments_folder,
@@ -33,7 +34,9 @@ def put_in_place(root: Root, name: str, tree: str) -> bool:
     lock. Raises :class:`OSError`.
     """
     place, previous = environment_path(root, name), previous_path(root, name)
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with plain_modes():
+        # Who may read builds may read environments.
+        os.makedirs(os.path.dirname(place), exist_ok=True)
     if not os.path.lexists(place):
         os.rename(tree, place)
         return False

@@ -15,6 +15,7 @@ from kitbag_installer.environments.layout import layout_of
 from kitbag_installer.environments.places import environment_path
 from kitbag_installer.files import replace_link
 from kitbag_installer.footprint import make_folders
+from kitbag_installer.launcher import COMMAND
 from kitbag_installer.platforms import this_system
 from kitbag_installer.trampolines import write_trampoline
 
@@ -35,7 +36,7 @@ def expose(root: Root, receipt: EnvironmentReceipt, bin_dir: str, *, force: bool
     for program in receipt.expose:
         target = program_path(root, receipt, program)
         path = os.path.join(bin_dir, program + this_system.COMMAND_SUFFIX)
-        if force or _is_free(path, home):
+        if may_have(path, home, force=force):
             wanted[path] = target
         else:
             refused.append(path)
@@ -81,9 +82,15 @@ def program_path(root: Root, receipt: EnvironmentReceipt, program: str) -> str:
     return os.path.join(home, layout.programs, program + suffix)
 
 
-def _is_free(path: str, home: str) -> bool:
-    """Whether nothing is there, a link into this environment, or one that leads to nothing."""
-    if not os.path.lexists(path):
+def may_have(path: str, home: str, *, force: bool) -> bool:
+    """Whether the environment at ``home`` may have the name ``path`` in a bin directory.
+
+    If nothing is there, a link into this environment, or one that leads to nothing; what others
+    have, other environments too, only by ``force``; and the name of kitbag itself never.
+    """
+    if os.path.basename(path) == COMMAND:
+        return False
+    if force or not os.path.lexists(path):
         return True
     text = links.leads_to(path)
     return bool(text) and (text.startswith(home + os.sep) or not os.path.exists(path))

@@ -60,9 +60,21 @@ def compile_environments(
     with locked(root, reporter):
         try:
             with commit.swept(root):
-                return [_compile(root, name, host, options, jobs, reporter) for name in names]
+                return compile_in_place(root, names, host, options, jobs, reporter)
         except OSError as error:
             raise file_system_error(error, root.path) from None
+
+
+def compile_in_place(
+    root: Root,
+    names: Sequence[str],
+    host: Host,
+    options: BytecodeOptions,
+    jobs: int,
+    reporter: Reporter,
+) -> list[CompiledEnvironment]:
+    """As :func:`compile_environments`, under the root's lock; raises :class:`OSError`."""
+    return [_compile(root, name, host, options, jobs, reporter) for name in names]
 
 
 def _compile(

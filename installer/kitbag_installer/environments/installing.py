@@ -12,6 +12,7 @@ from kitbag_installer.environments.additions import warn_of_additions
 from kitbag_installer.environments.bases import base_of
 from kitbag_installer.environments.commit import put_in_place
 from kitbag_installer.environments.places import environment_path, previous_path
+from kitbag_installer.environments.remaking import put_back
 from kitbag_installer.environments.staging import Making
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class Environments:
                     )
                 made = making.finish(base_of(self._root, making.python), bytecode, reporter)
             except KitbagError as error:
+                if error.code == "interrupted":
+                    raise
                 result.action, result.error = "failed", error
             else:
                 result.bytecode = made.bytecode
@@ -119,7 +122,11 @@ class Environments:
             commit.flush(self._root)
         for result, tree, action in ready:
             name = result.environment.name
-            if put_in_place(self._root, name, tree):
+            if action == DONE["reinstall"]:
+                # It is the same one, so the one before it stays what a rollback brings back.
+                warn_of_additions(name, result.path, reporter, kept=False)
+                put_back(self._root, name, result.path, tree)
+            elif put_in_place(self._root, name, tree):
                 warn_of_additions(name, previous_path(self._root, name), reporter)
             result.action = action
         return results

@@ -39,6 +39,11 @@ def merged(unpacked: Sequence[Unpacked], tree: str) -> dict[str, File]:
             file = File(mode, size, digest)
             other = files.setdefault(path, file)
             if other[1:] != file[1:]:
+                if owners[path] == each.filename:
+                    raise BundleError(
+                        f"{each.filename}: has two different files for {path}; the wheel is "
+                        "broken, pack another one"
+                    )
                 raise BundleError(
                     f"{owners[path]} and {each.filename} have different files for {path}; "
                     "pack the environment without one of them"

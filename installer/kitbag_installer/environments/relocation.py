@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kitbag_bundles.errors import KitbagError, file_system_error
 from kitbag_installer import commit, links
 from kitbag_installer.environments.layout import layout_of
+from kitbag_installer.environments.modes import plain_modes
 from kitbag_installer.environments.places import environment_path, previous_path
 from kitbag_installer.environments.receipts import (
     has_receipt,
@@ -28,7 +29,6 @@ from kitbag_installer.environments.receipts import (
 from kitbag_installer.environments.remaking import remade
 from kitbag_installer.environments.scripts import first_lines, without_first_lines
 from kitbag_installer.environments.skeleton import is_planted, plant
-from kitbag_installer.environments.unpacking import plain_modes
 from kitbag_installer.locks import locked
 from kitbag_installer.receiptlists import BYTECODE, read_bytecode
 from kitbag_installer.remaking import read_file

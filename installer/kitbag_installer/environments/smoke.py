@@ -45,9 +45,10 @@ class Started:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        # What a .pth file left running may hold the pipes open for long.
+        with self._process:
+            if self._process.poll() is None:
+                self._process.kill()
 
     def check(self, tree: str, base: str) -> None:
         """It must take ``tree`` for its place, and ``base`` for that of its interpreter.

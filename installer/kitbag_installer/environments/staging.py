@@ -12,19 +12,16 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kitbag_bundles.errors import KitbagError, file_system_error
+from kitbag_bundles.errors import BundleError, KitbagError, file_system_error
 from kitbag_installer.commit import remove_tree
+from kitbag_installer.environments.batches import batches
 from kitbag_installer.environments.layout import layout_of
+from kitbag_installer.environments.modes import plain_modes
 from kitbag_installer.environments.places import environment_path
-from kitbag_installer.environments.unpacking import (
-    Unpacked,
-    batches,
-    plain_modes,
-    unpack_wheels,
-)
+from kitbag_installer.environments.unpacking import Unpacked, unpack_wheels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from kitbag_bundles.bundle import Bundle
     from kitbag_bundles.environments import Environment, Wheel
@@ -141,6 +138,7 @@ class Making:
         unpacked = sorted((Unpacked(*value) for value in values), key=lambda each: each.filename)
         files = merged(unpacked, self.tree)
         laid = self._lay_skeleton(base)
+        self._check_exposed({*files, *laid.files, *laid.links})
         with Started(self.name, os.path.join(self.tree, self.layout.python)) as started:
             # While it starts, what else there is to do.
             for path in laid.files:
@@ -159,6 +157,16 @@ class Making:
         if compiled is not None:
             keep_bytecode(self._root, self.tree, compiled.files)
         return Made(self.tree, receipt, compiled)
+
+    def _check_exposed(self, there: Collection[str]) -> None:
+        """No name may lead to nothing."""
+        for program in self.environment.expose:
+            place = f"{self.layout.programs}/{program}"
+            if not any(place + suffix in there for suffix in ("", ".cmd", ".exe")):
+                raise BundleError(
+                    f"{self.name}: no wheel brings the program {program!r}, which it exposes; "
+                    "pack the environment without it"
+                )
 
     def _lay_skeleton(self, base: str) -> Laid:
         from kitbag_installer.environments.skeleton import is_planted, plant

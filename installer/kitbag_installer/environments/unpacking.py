@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from kitbag_bundles.errors import ArchiveError, DigestMismatch, file_system_error
 from kitbag_bundles.volumes import accused
 from kitbag_installer.environments.archives import BLOCK, WheelStream, digest_of, read_directory
+from kitbag_installer.environments.modes import plain_modes
 from kitbag_installer.environments.records import Seen, check_record, render_record
 from kitbag_installer.environments.scripts import entry_points, entry_script, placed_script
 from kitbag_installer.environments.wheelrules import (
@@ -190,8 +191,23 @@ class _Unpacker:
         for point in entry_points(data, self._wheel.filename):
             name, script = entry_script(point, self._python, windows=layout.windows)
             place = f"{layout.programs}/{name}"
+            self._take_back(place)
             self._write(place, 0o755, iter([script]))
             self._note_program(place, moved=not layout.windows)
+
+    def _take_back(self, place: str) -> None:
+        """Let a script that this wheel has put there give way to the entry point of its name.
+
+        pip and uv do so too: builders once added such scripts of their own.
+        """
+        if place.rpartition("/")[2] not in self._programs:
+            return
+        mine = [file for file in self._files if file[0] == place]
+        if any(fresh for *_, fresh in mine):
+            os.unlink(f"{self._tree}/{place}")
+        self._files = [file for file in self._files if file[0] != place]
+        self._programs.remove(place.rpartition("/")[2])
+        self._placed = [path for path in self._placed if path != place]
 
     def _note_program(self, place: str, *, moved: bool) -> None:
         self._programs.append(place.rpartition("/")[2])
@@ -240,33 +256,3 @@ def _accusing(bundle: Bundle, wheel: Wheel) -> Iterator[None]:
         yield
     except DigestMismatch as error:
         raise accused(error, bundle.accuse_wheel(wheel)) from None
-
-
-@contextlib.contextmanager
-def plain_modes() -> Iterator[None]:
-    """Let new files have the modes that they are made with, whatever the umask."""
-    before = os.umask(0o022)
-    try:
-        yield
-    finally:
-        os.umask(before)
-
-
-def batches(wheels: Sequence[Wheel], count: int) -> list[list[Wheel]]:
-    """``wheels`` in lists that take about as long to unpack, the longest first."""
-    weights = {wheel.filename: weight_of(wheel) for wheel in wheels}
-    fair = sum(weights.values()) // (count * 3) + 1 if count > 1 else sum(weights.values()) + 1
-    found: list[list[Wheel]] = []
-    load = fair
-    for wheel in sorted(wheels, key=lambda wheel: -weights[wheel.filename]):
-        if load + weights[wheel.filename] > fair:
-            found.append([])
-            load = 0
-        found[-1].append(wheel)
-        load += weights[wheel.filename]
-    return found
-
-
-def weight_of(wheel: Wheel) -> int:
-    """How long it takes: making a file costs as much as unpacking so many bytes."""
-    return wheel.unpacked_size + 20_000 * wheel.files

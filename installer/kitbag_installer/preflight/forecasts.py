@@ -59,10 +59,10 @@ def forecast(
         for name in command_names(key, default=default)
         if target
     }
-    for each in () if seen_as else plan.environments:
-        wanted.update(_names_of(root, each.environment, bin_dir))
     refused = [path for path in wanted if not force and not links.may_replace(root, path)]
     made = {path: target for path, target in wanted.items() if path not in refused}
+    for each in () if seen_as else plan.environments:
+        refused += _add_names(made, root, each.environment, bin_dir, force=force)
     command = os.path.join(bin_dir, launcher.COMMAND)
     if not force and not launcher.may_write_command(command):
         refused.append(command)
@@ -70,19 +70,26 @@ def forecast(
     return Forecast(minor, made, tuple(refused), command, turned)
 
 
-def _names_of(root: Root, environment: Environment, bin_dir: str) -> dict[str, str]:
-    """The names of an environment's programs, with what they will lead to."""
+def _add_names(
+    made: dict[str, str], root: Root, environment: Environment, bin_dir: str, *, force: bool
+) -> list[str]:
+    """Add the names of an environment's programs to ``made``; returns those that it won't get."""
+    from kitbag_installer.environments.exposing import may_have
     from kitbag_installer.environments.layout import layout_of
     from kitbag_installer.environments.places import environment_path
 
     assert environment.python is not None
     layout = layout_of(environment.python)
-    folder = os.path.join(environment_path(root, environment.name), layout.programs)
+    home = environment_path(root, environment.name)
     suffix = this_system.COMMAND_SUFFIX
-    return {
-        os.path.join(bin_dir, name + suffix): os.path.join(folder, name + suffix)
-        for name in environment.expose
-    }
+    refused = []
+    for name in environment.expose:
+        path = os.path.join(bin_dir, name + suffix)
+        if may_have(path, home, force=force) and (force or path not in made):
+            made[path] = os.path.join(home, layout.programs, name + suffix)
+        else:
+            refused.append(path)
+    return refused
 
 
 def _for_here(plan: Plan, seen_as: str) -> dict[BuildKey, str]:

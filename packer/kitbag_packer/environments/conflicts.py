@@ -98,12 +98,15 @@ def _places(file: WheelFile, place: For) -> Iterator[tuple[str, str]]:
     suffix = "" if not layout.windows else ".exe" if place.key is None else ".cmd"
     info = next(path for path, _ in file.paths if path.endswith(".dist-info/RECORD"))
     data = info.removesuffix(".dist-info/RECORD") + ".data/"
+    named = {name for name, _ in file.references}
     for path, digest in file.paths:
-        if path.startswith(data):
-            scheme, _, rest = path.removeprefix(data).partition("/")
-            yield layout.place(scheme, file.wheel.name, rest), digest
-        else:
+        if not path.startswith(data):
             yield f"{layout.site}/{path}", digest
+            continue
+        scheme, _, rest = path.removeprefix(data).partition("/")
+        # An entry point of its name wins, as with other installers.
+        if scheme != "scripts" or rest not in named:
+            yield layout.place(scheme, file.wheel.name, rest), digest
     for name, reference in file.references:
         yield f"{layout.programs}/{name}{suffix}", f"runs {reference}"
 

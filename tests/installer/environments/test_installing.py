@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 
 import pytest
 
+from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer.environments.commit import put_in_place, retire, roll_back
 from kitbag_installer.environments.places import (
     environment_path,
@@ -16,9 +18,11 @@ from kitbag_installer.environments.places import (
     previous_path,
 )
 from kitbag_installer.environments.receipts import read_contents, read_receipt
+from kitbag_installer.environments.smoke import Started
+from kitbag_installer.locks import locked
 from kitbag_installer.roots import Root
 from support import crafting
-from support.cli import call
+from support.cli import call, finish, start
 from support.environments import environment_for, tiny_base, with_environments
 from support.snapshots import dangling, snapshot, temporary
 from support.wheels import make_wheel
@@ -174,6 +178,47 @@ def test_reinstalling_mends_what_was_broken(install, bundle, root):
     assert snapshot(home).keys() == whole
 
 
+def test_reinstalling_keeps_what_a_rollback_brings_back(install, bundle, newer, root, tmp_path):
+    install(bundle, "app")
+    install(newer, "app")
+    previous = previous_path(root, "app")
+    before = snapshot(previous)
+    for _ in range(2):
+        assert install(newer, "app", "--reinstall").status == 0
+        assert snapshot(previous) == before
+    assert read_receipt(environment_path(root, "app")).wheels[0].version == "2.0"
+    assert not temporary(tmp_path / "r")
+
+
+def test_of_two_at_once_the_second_finds_it_there(install, bundle, newer, root, tmp_path):
+    install(bundle, "app")
+    words = ("install", newer, "app", "--root", root.path, "--no-bin")
+    with locked(root, SilentReporter()):
+        waiting = [start(*words) for _ in range(2)]
+        for each in waiting:
+            assert b"waiting for another process" in each.stderr.readline()
+    said = sorted(finish(each).out.splitlines()[-1] for each in waiting)
+    assert said == [" ~ app (2 packages)", f"app is already installed in {root.path}"]
+    assert read_receipt(environment_path(root, "app")).wheels[0].version == "2.0"
+    assert read_receipt(previous_path(root, "app")).wheels[0].version == "1.0"
+    assert not temporary(tmp_path / "r")
+
+
+def test_a_signal_ends_all_of_them(install, bundle, root, tmp_path, monkeypatch):
+    started = []
+
+    def stop(self, tree, base):
+        started.append(tree)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Started, "check", stop)
+    done = install(bundle)
+    assert done.status == 130
+    assert done.err.count("stopped by SIGTERM") == len(started) == 1
+    assert installed_environments(root) == ()
+    assert not temporary(tmp_path / "r")
+
+
 def test_a_damaged_receipt_is_a_reason_to_replace(install, bundle, root):
     install(bundle)
     with open(f"{environment_path(root, 'app')}/.kitbag/receipt.json", "w") as file:
@@ -208,7 +253,66 @@ def test_a_name_of_another_environment_stays(install, base, wheels, tmp_path, ro
     done = install(bundle)
     assert done.status == 0
     assert os.readlink(tmp_path / "b" / "app") == f"{root.path}/envs/one/bin/app"
-    assert "left alone" in done.err
+    assert "not made by kitbag" not in done.err
+    said = f"left to the build, the other environment or the kitbag that has the name: {tmp_path}/b"
+    assert f"{said}/app; pack" in done.err
+    again = install(bundle, "--dry-run", "--json")
+    assert json.loads(again.out)["refused-names"] == [f"{tmp_path}/b/app"]
+    assert said in again.err
+    assert install(bundle, "--force").status == 0
+    assert os.readlink(tmp_path / "b" / "app") == f"{root.path}/envs/two/bin/app"
+
+
+def test_a_forecast_tells_of_two_environments_with_one_name(install, base, wheels, tmp_path):
+    listed = {"one": [wheels["app1"]], "two": [wheels["app2"]]}
+    expose = {"one": ["app"], "two": ["app"]}
+    bundle = with_environments(tmp_path / "x.kitbag", base, listed, expose=expose)
+    done = install(bundle, "--dry-run", "--json")
+    table = json.loads(done.out)
+    assert table["refused-names"] == [f"{tmp_path}/b/app"]
+    assert table["links"][f"{tmp_path}/b/app"].endswith("/envs/one/bin/app")
+    assert json.loads(install(bundle, "--json").out)["refused-names"] == table["refused-names"]
+
+
+def test_no_environment_takes_the_name_of_kitbag(install, base, tmp_path):
+    wheel = make_wheel(tmp_path, "app", scripts={"kitbag": "app:main"})
+    listed, expose = {"app": [wheel]}, {"app": ["kitbag"]}
+    bundle = with_environments(tmp_path / "x.kitbag", base, listed, expose=expose)
+    for words in ((), ("--force",)):
+        done = install(bundle, *words)
+        assert done.status == 0
+        assert f"or the kitbag that has the name: {tmp_path}/b/kitbag;" in done.err
+        assert not (tmp_path / "b" / "kitbag").is_symlink()
+
+
+def test_a_name_that_would_lead_to_nothing_is_refused(install, base, wheels, tmp_path, root):
+    listed, expose = {"app": [wheels["app1"]]}, {"app": ["app", "nope"]}
+    bundle = with_environments(tmp_path / "x.kitbag", base, listed, expose=expose)
+    done = install(bundle)
+    assert done.status == 3
+    assert "app: no wheel brings the program 'nope', which it exposes; pack" in done.err
+    assert installed_environments(root) == ()
+    assert not dangling(tmp_path)
+
+
+@pytest.mark.parametrize("umask", [0o077, 0o000])
+def test_the_folder_of_environments_has_the_mode_of_builds(install, bundle, root, umask):
+    before = os.umask(umask)
+    try:
+        assert install(bundle, "tool").status == 0
+    finally:
+        os.umask(before)
+    for path in (f"{root.path}/envs", environment_path(root, "tool")):
+        assert os.stat(path).st_mode & 0o777 == 0o755
+
+
+def test_a_wheel_with_two_files_for_one_path_is_broken(install, base, tmp_path, root):
+    wheel = make_wheel(tmp_path, "a", files={"a.py": "1"}, data={"purelib/a.py": "2"})
+    bundle = with_environments(tmp_path / "x.kitbag", base, {"app": [wheel]})
+    done = install(bundle)
+    assert done.status == 3
+    assert "a-1.0-py3-none-any.whl: has two different files for lib/python3.13/site" in done.err
+    assert installed_environments(root) == ()
 
 
 def test_a_bad_wheel_fails_its_environment_alone(install, base, wheels, tmp_path, root):

@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kitbag_bundles.environments import Wheel
 from kitbag_bundles.errors import ArchiveError, BundleError, DigestMismatch, FileSystemError
 from kitbag_bundles.keys import BuildKey
 from kitbag_bundles.reporting import SilentReporter
 from kitbag_installer.environments.layout import layout_of
 from kitbag_installer.environments.merging import merged
 from kitbag_installer.environments.records import encoded
-from kitbag_installer.environments.unpacking import Unpacked, batches, unpack_wheels
+from kitbag_installer.environments.unpacking import Unpacked, unpack_wheels
 from support.environments import wheel_facts
 from support.wheels import make_wheel, member_info, record_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from kitbag_bundles.environments import Wheel
 
 KEY = BuildKey.parse("cpython-3.13.5-linux-x86_64-gnu")
 WINDOWS = BuildKey.parse("cpython-3.13.5-windows-x86_64-none")
@@ -237,6 +238,18 @@ def test_a_member_that_must_not_be_there_is_refused(tmp_path, name):
     assert not [path for path in tmp_path.rglob("*evil*") if tree not in path.parents]
 
 
+def test_an_entry_point_wins_over_a_script_of_its_name(tmp_path):
+    data = {"scripts/tool": "#!python\nprint(0)\n", "scripts/other": "#!python\n"}
+    wheel = make_wheel(tmp_path, "a", scripts={"tool": "a:main"}, data=data)
+    (done,) = unpack(tmp_path / "tree", wheel)
+    assert "from a import main" in (tmp_path / "tree/bin/tool").read_text()
+    assert sorted(done.programs) == ["other", "tool"]
+    assert sorted(done.placed) == ["bin/other", "bin/tool"]
+    assert set(merged([done], str(tmp_path / "tree"))) == paths_of(tmp_path / "tree")
+    record = (tmp_path / "tree" / SITE / "a-1.0.dist-info/RECORD").read_text()
+    assert record.count("bin/tool,") == 1
+
+
 def test_a_link_in_a_wheel_is_refused(tmp_path):
     link = member_info("link", mode=0o120777)
     text = record_line("link", b"/etc/passwd")
@@ -392,20 +405,3 @@ def test_a_file_where_another_wheel_has_a_folder_is_an_error(tmp_path):
         merged(unpack(tree, *wheels), str(tree))
     with pytest.raises(FileSystemError, match="Not a directory"):
         unpack(tmp_path / "two", *wheels[::-1])
-
-
-def test_batches_hold_every_wheel_once_and_large_ones_alone():
-    def wheel(name: str, size: int) -> Wheel:
-        return Wheel(name, name, "1", 1, "", "", False, size, 10, 10)
-
-    wheels = [wheel(f"w{number}", 1000 * number) for number in range(30)]
-    wheels.append(wheel("big", 9_000_000))
-    for count in (1, 2, 8):
-        lists = batches(wheels, count)
-        assert sorted(each.filename for part in lists for each in part) == sorted(
-            each.filename for each in wheels
-        )
-        assert (len(lists) == 1) == (count == 1)
-        if count > 1:
-            assert [each.filename for each in lists[0]] == ["big"]
-    assert batches([], 4) == []

@@ -49,6 +49,15 @@ def test_the_same_content_is_allowed(make, place):
     assert told(place, one, two) == []
 
 
+@pytest.mark.parametrize("place", EVERYWHERE)
+def test_an_entry_point_and_a_script_of_one_wheel_do_not_clash(make, place):
+    data = {"scripts/tool": "#!python\n"}
+    one = make("one", scripts={"tool": "one:main"}, data=data)
+    assert told(place, one) == []
+    (message,) = told(LINUX, one, make("two", data=data))
+    assert "both write 'bin/tool'" in message
+
+
 def test_every_pair_is_told(make):
     wheels = [make(name, files={"x.py": name}) for name in ("one", "two", "three")]
     assert len(told(LINUX, *wheels)) == 2

@@ -221,7 +221,11 @@ def _make_client(verify: ssl.SSLContext) -> httpx.Client:
 
 
 def _trusted() -> ssl.SSLContext:
-    """The certificates to trust; raises :class:`UsageError` if the environment's are unusable."""
+    """The certificates to trust; raises :class:`UsageError` if those that are named are unusable.
+
+    What the environment names takes the place of the usual ones; what pip is configured with comes
+    beside them, since not everything comes from where packages do.
+    """
     variables = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
     for name in variables:
         place = os.environ.get(name, "")
@@ -238,8 +242,19 @@ def _trusted() -> ssl.SSLContext:
             ) from None
     import certifi
 
+    from kitbag_packer.environments.pipconf import pip_configuration
+
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
+    place = pip_configuration(os.environ).cert
+    if place:
+        try:
+            context.load_verify_locations(os.path.expanduser(place))
+        except OSError as error:
+            raise UsageError(
+                f"pip's configuration names {place}, which has no certificates that can be read "
+                f"({words_of(error)}); correct 'cert' in it"
+            ) from None
     return context
 
 

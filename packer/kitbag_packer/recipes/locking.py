@@ -76,6 +76,7 @@ def _lock_builds(
             fresh.append((want, choice))
         else:
             found.append((want, pin))
+    _check_environments(recipe, [pin for _, pin in found], [choice.offer for _, choice in fresh])
     offers = list(dict.fromkeys(choice.offer for _, choice in fresh))
     measured = Measuring(mirrors, settings, cache, reporter).run(offers)
     known = {catalog.name: catalog.digest for catalog in catalogs}
@@ -97,6 +98,17 @@ def _lock_builds(
         pins.append(replace(pin, requests=(), bootstrap=True))
     bare = [str(short.target) for short in plan.left]
     return Lock.of([*lock.pins, *pins], told, bare, bytecode=recipe.bytecode)
+
+
+def _check_environments(recipe: Recipe, pins: Iterable[Pin], offers: Iterable[Offer]) -> None:
+    """Raise what :func:`pairs` raises before anything is fetched for nothing."""
+    if not recipe.environments or recipe.wheelhouse_only:
+        return
+    from kitbag_packer.environments.carrying import made_for, pairs
+
+    places = [made_for(pin.key, pin.release) for pin in pins]
+    places += [made_for(offer.key, offer.release) for offer in offers]
+    pairs([each.spec(recipe.folder) for each in recipe.environments], places)
 
 
 def _bootstraps(

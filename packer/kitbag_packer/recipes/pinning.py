@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from kitbag_packer.environments.carrying import made_for
@@ -149,7 +150,7 @@ def _pick(pin: PackagePin, where: Whereabouts) -> Pick:
     path = where.locate(pin.path) if pin.path else None
     urls: tuple[str, ...] = ()
     if is_file:
-        near = (path.as_uri(),) if path and (path.is_file() or not pin.url) else ()
+        near = (path.as_uri(),) if path and (os.path.isfile(path) or not pin.url) else ()
         urls = (*near, *([pin.url] if pin.url else []))
     return Pick(
         name=pin.name,

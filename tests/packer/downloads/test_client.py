@@ -62,6 +62,26 @@ class TestCertificates:
             assert fetching.one(download(DATA, server.url + "a.tar.gz")) == DATA
             assert server.sent(PATH) == len(DATA)
 
+    def test_those_of_pip_are_trusted_beside_the_usual_ones(
+        self,
+        fetching: Fetching,
+        tls: ssl.SSLContext,
+        authority: trustme.CA,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.pem"))
+        with serving({PATH: DATA}, tls=tls) as server:
+            assert fetching.one(download(DATA, server.url + "a.tar.gz")) == DATA
+
+    def test_pips_without_certificates_are_one_clear_line(
+        self, fetching: Fetching, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.pem"))
+        with pytest.raises(UsageError, match=r"pip's configuration names .*ca\.pem, .*'cert'"):
+            fetching.one(download(DATA, "https://127.0.0.1:9/a"))
+
     @pytest.mark.parametrize("text", [None, "no certificate"])
     def test_a_file_without_certificates_is_one_clear_line(
         self,

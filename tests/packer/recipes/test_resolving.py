@@ -92,6 +92,32 @@ def test_every_build_has_its_packages(lock_it, folder):
     assert str(folder) not in render(lock)
 
 
+def test_one_for_no_build_is_told_before_anything_is_fetched(tmp_path, folder):
+    alone = ListCatalog((an_offer("3.13.5", LINUX, size=None),))
+    recipe = recipe_of(folder, replace(APP, python="3.12"), targets=(LINUX,))
+    with pytest.raises(NoMatch, match=r"environment app is for '3.12', which nothing that is"):
+        make_lock(
+            recipe,
+            None,
+            upgrade=False,
+            catalogs=(alone,),
+            mirrors=(),
+            settings=DownloadSettings(offline=True),
+            cache=Cache(tmp_path / "cache", QuietReporter()),
+            reporter=QuietReporter(),
+        )
+
+
+def test_a_path_that_no_system_has_leads_nowhere(lock_it, folder):
+    recipe = recipe_of(folder)
+    lock = lock_it(recipe)
+    pin = lock.environments[0]
+    long = replace(pin.packages[0], path="w" * 3000, url="https://example.com/a.whl")
+    changed = replace(lock, environments=(replace(pin, packages=(long,)),))
+    (planned,) = planned_of(changed, recipe)
+    assert planned.picks[0].urls == ("https://example.com/a.whl",)
+
+
 def test_a_lock_leads_back_to_what_was_planned(lock_it, folder):
     recipe = recipe_of(folder, replace(APP, expose=("b", "a"), run="a"))
     lock = lock_it(recipe)

@@ -196,9 +196,9 @@ def _install_missing(
     results = {}
     missing = []
     for build in builds:
-        action = action_for(
-            root, build, requests, reinstall=options.reinstall, upgrade=options.upgrade
-        )
+        # What an environment stands on need not be new for the environment to be.
+        reinstall = options.reinstall and build.key not in plan.needed
+        action = action_for(root, build, requests, reinstall=reinstall, upgrade=options.upgrade)
         if action in IDLE:
             results[build.key] = BuildResult(build, action, root.install_path(build.key))
         else:

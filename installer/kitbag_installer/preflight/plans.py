@@ -47,13 +47,15 @@ class Plan(NamedTuple):
     points: tuple[Point, ...]
     """What fails, in the order of their codes; empty if it is going to work."""
     pruned: tuple[BuildKey, ...] = ()
+    """Older patches that are going to be removed."""
     kept: tuple[str, ...] = ()
     """A line about each that would be among these if nobody had added something to it."""
-    """Older patches that are going to be removed."""
     foreign: frozenset[BuildKey] = frozenset()
     """Those of ``builds`` that can't run on this host."""
     environments: tuple[PlannedEnvironment, ...] = ()
     """The environments that were chosen, in the order of their names."""
+    needed: frozenset[BuildKey] = frozenset()
+    """Those of ``builds`` that nobody asked for and an environment needs."""
 
     @property
     def coming(self) -> dict[BuildKey, str]:
@@ -101,9 +103,16 @@ def plan_install(
     chosen = Selection((), ())
     if requests or not names:
         chosen = select_builds(bundle.manifest.builds, requests, host, lines, foreign=foreign)
-    chosen = _with_builds_of(planned, chosen, bundle)
+    needed = _needed(planned, chosen)
+    chosen = _with_builds(needed, chosen, bundle)
     actions = tuple(
-        action_for(root, build, requests, reinstall=reinstall, upgrade=bool(there))
+        action_for(
+            root,
+            build,
+            requests,
+            reinstall=reinstall and build.key not in needed,
+            upgrade=bool(there),
+        )
         for build in chosen.builds
     )
     points += [Point("target", text) for text in chosen.refusals]
@@ -128,6 +137,7 @@ def plan_install(
         in_order([*points, *found]),
         foreign=chosen.foreign,
         environments=planned,
+        needed=needed,
     )
     if prune:
         from kitbag_installer.upgrading import kept_for_additions, prunable
@@ -169,11 +179,14 @@ def _plan_environments(
     return tuple(planned), [*chosen.points, *check_places(root, planned)]
 
 
-def _with_builds_of(
-    planned: Sequence[PlannedEnvironment], chosen: Selection, bundle: Bundle
-) -> Selection:
-    """``chosen`` with the builds that environments belong to."""
-    keys = {each.environment.python for each in planned} - {build.key for build in chosen.builds}
+def _needed(planned: Sequence[PlannedEnvironment], chosen: Selection) -> frozenset[BuildKey]:
+    """The builds that environments belong to and that are not chosen by themselves."""
+    keys = {each.environment.python for each in planned if each.environment.python is not None}
+    return frozenset(keys.difference(build.key for build in chosen.builds))
+
+
+def _with_builds(keys: frozenset[BuildKey], chosen: Selection, bundle: Bundle) -> Selection:
+    """``chosen``, and the builds ``keys``."""
     if not keys:
         return chosen
     more = [build for build in bundle.manifest.builds if build.key in keys]

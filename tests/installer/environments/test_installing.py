@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -173,9 +174,16 @@ def test_reinstalling_mends_what_was_broken(install, bundle, root):
     home = environment_path(root, "app")
     whole = snapshot(home).keys()
     shutil.rmtree(f"{home}/lib/python3.13/site-packages/space")
-    done = install(bundle, "app", "--reinstall")
-    assert done.out.splitlines()[-1] == " ~ app (3 packages, app, app-tool)"
+    Path(home, "mine").touch()
+    (build,) = root.builds()
+    as_it_was = os.stat(root.install_path(build)).st_ino
+    for words in (("--dry-run",), ()):
+        done = install(bundle, "app", "--reinstall", *words)
+        assert " ~ app (3 packages, " in done.out
+        assert f"~ {build}" not in done.out
+    assert "app: a file that you added to it went with the old one, such as mine; " in done.err
     assert snapshot(home).keys() == whole
+    assert os.stat(root.install_path(build)).st_ino == as_it_was
 
 
 def test_reinstalling_keeps_what_a_rollback_brings_back(install, bundle, newer, root, tmp_path):

@@ -16,7 +16,7 @@ from kitbag_installer.cli.options import (
     add_root,
     chosen_bytecode,
     chosen_jobs,
-    chosen_root,
+    present_root,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_installer.environments.subjects import Subjects
     from kitbag_installer.hosts import this_host
 
-    root = chosen_root(options)
+    root = present_root(options)
     bytecode = chosen_bytecode(compile=True)
     subjects = Subjects.of(options.requests)
     names = subjects.environments(root)

@@ -19,7 +19,7 @@ from kitbag_installer.cli.options import (
     add_requests,
     add_root,
     chosen_jobs,
-    chosen_root,
+    present_root,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_installer.environments.subjects import Subjects
     from kitbag_installer.hosts import this_host
 
-    root = chosen_root(options)
+    root = present_root(options)
     limit = _seconds(options.time_limit) if options.time_limit is not None else LIMIT
     subjects = Subjects.of(options.requests)
     names = subjects.environments(root)

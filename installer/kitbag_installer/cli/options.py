@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from kitbag_bundles.errors import UsageError
+from kitbag_bundles.errors import NoMatch, UsageError
 from kitbag_installer.roots import Root, default_bin_dir, default_root
 
 if TYPE_CHECKING:
@@ -77,6 +77,25 @@ def named_root(options: argparse.Namespace) -> Root:
             raise UsageError("--root is empty; name a directory")
         return Root.at(options.root)
     return default_root(os.environ, sys.argv[0] if sys.argv else "")
+
+
+def present_root(options: argparse.Namespace) -> Root:
+    """As :func:`chosen_root`; raises :class:`NoMatch` for ``--root`` of what is not there.
+
+    A check that finds nothing wrong in a mistyped place would be no check.
+    """
+    return _there(options, chosen_root(options))
+
+
+def present_named_root(options: argparse.Namespace) -> Root:
+    """As :func:`present_root`, by just the name that is given."""
+    return _there(options, named_root(options))
+
+
+def _there(options: argparse.Namespace, root: Root) -> Root:
+    if options.root is not None and not os.path.isdir(root.path):
+        raise NoMatch(f"there is no root at {root.path}; name the one of an install with --root")
+    return root
 
 
 def chosen_bin_dir(options: argparse.Namespace) -> str:

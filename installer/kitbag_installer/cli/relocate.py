@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kitbag_installer.cli.options import add_output, add_requests, add_root, named_root
+from kitbag_installer.cli.options import add_output, add_requests, add_root, present_named_root
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_installer.environments.subjects import Subjects
     from kitbag_installer.relocation import relocate_builds
 
-    root = named_root(options)
+    root = present_named_root(options)
     subjects = Subjects.of(options.requests)
     names = subjects.environments(root)
     done: list[Relocated] = []

@@ -12,7 +12,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kitbag_bundles.errors import UsageError
-from kitbag_installer.cli.options import REQUEST_HELP, add_output, add_root, chosen_root
+from kitbag_installer.cli.options import (
+    REQUEST_HELP,
+    add_output,
+    add_root,
+    chosen_root,
+    present_root,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -169,7 +175,7 @@ def _verify_root(options: argparse.Namespace, reporter: Reporter) -> int:
     from kitbag_installer.environments.subjects import Subjects
     from kitbag_installer.verification import verify_builds
 
-    root = chosen_root(options)
+    root = present_root(options)
     subjects = Subjects.of(options.subjects)
     names = subjects.environments(root)
     results = []

@@ -123,6 +123,8 @@ def test_values_that_mean_nothing_are_refused(sound, tmp_path, monkeypatch, name
 
 
 def test_nothing_there_is_nothing_to_compile(tmp_path):
+    assert_refused(call("compile", "--root", tmp_path / "none"), 4, "there is no root at")
+    (tmp_path / "none").mkdir()
     ran = call("compile", "--root", tmp_path / "none")
     assert_done(ran)
     assert ran.out == f"nothing to compile in {tmp_path / 'none'}\n"

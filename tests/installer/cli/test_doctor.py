@@ -51,6 +51,10 @@ def replace_interpreter(root, text: str, key=KEY) -> Path:
 
 def test_nothing_is_installed(capfd, tmp_path):
     done = run_kitbag(capfd, "doctor", "--root", tmp_path / "r")
+    assert (done.status, done.out) == (4, "")
+    assert f"there is no root at {tmp_path}/r; name the one" in done.err
+    (tmp_path / "r").mkdir()
+    done = run_kitbag(capfd, "doctor", "--root", tmp_path / "r")
     assert done == (0, f"nothing is installed in {tmp_path}/r\n", "")
     found = run_kitbag(capfd, "doctor", "--root", tmp_path / "r", "--json").json
     assert found == {

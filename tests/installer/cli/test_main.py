@@ -253,6 +253,7 @@ def test_in_a_bundle_the_verbs_are_about_that_bundle(capfd, bundle, tmp_path):
     assert "fits this host" in in_bundle(capfd, bundle, "show")[1]
     assert "sound" in in_bundle(capfd, bundle, "verify")[1]
     root = str(tmp_path / "r")
+    (tmp_path / "r").mkdir()
     assert in_bundle(capfd, bundle, "verify", "--root", root)[:2] == (
         0,
         f"nothing is installed in {root}\n",

@@ -52,6 +52,8 @@ def test_builds_of_other_tools_are_told(capfd, moved):
 
 
 def test_nothing_to_mend(capfd, tmp_path):
+    assert run_kitbag(capfd, "relocate", "--root", tmp_path / "r").status == 4
+    (tmp_path / "r").mkdir()
     done = run_kitbag(capfd, "relocate", "--root", tmp_path / "r")
     assert done == (0, f"nothing is installed in {tmp_path}/r\n", "")
     assert run_kitbag(capfd, "relocate", "3.13", "--root", tmp_path / "r").status == 4

@@ -100,6 +100,10 @@ def test_long_lists_are_cut_short_for_people(capfd, root, monkeypatch):
 
 def test_a_root_without_builds(capfd, tmp_path):
     done = run_kitbag(capfd, "verify", "--root", tmp_path / "r")
+    assert (done.status, done.out) == (4, "")
+    assert f"there is no root at {tmp_path}/r; name the one" in done.err
+    (tmp_path / "r").mkdir()
+    done = run_kitbag(capfd, "verify", "--root", tmp_path / "r")
     assert done == (0, f"nothing is installed in {tmp_path}/r\n", "")
     assert run_kitbag(capfd, "verify", "--root", tmp_path / "r", "3.13").status == 4
 

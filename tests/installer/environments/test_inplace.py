@@ -7,8 +7,9 @@ from kitbag_bundles.errors import KitbagError
 from kitbag_installer.bytecode.compiling import Compiled
 from kitbag_installer.bytecode.modes import BytecodeOptions
 from kitbag_installer.environments.inplace import compile_environments
-from kitbag_installer.environments.receipts import read_bytecode, read_receipt
+from kitbag_installer.environments.receipts import read_receipt
 from kitbag_installer.hosts import this_host
+from kitbag_installer.receiptlists import read_bytecode
 from support.compilable import TAG
 from support.snapshots import snapshot, temporary
 from support.tinyapp import QUIET

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -333,21 +334,27 @@ class TestVolumes:
         assert done.status == 0, done.err
         assert "Installed 1 build" in done.out
 
-    @pytest.mark.parametrize("number", ["003", "007", "020"])
+    @pytest.mark.parametrize("member", ["kitbag.pyz", "manifest.toml", "archives/"])
     def test_missing_and_damaged(
-        self, first: Path, tools: Path, tmp_path: Path, number: str
+        self, bundle: Path, first: Path, tools: Path, tmp_path: Path, member: str
     ) -> None:
-        """Whether the part has what starts kitbag, or what is installed by it."""
+        install = ["--root", str(tmp_path / "root"), "--bin-dir", str(tmp_path / "bin")]
+        with zipfile.ZipFile(bundle) as members:
+            (info,) = (each for each in members.infolist() if each.filename.startswith(member))
+        position = info.header_offset + info.compress_size // 2 + 100
+        index, offset = divmod(position, first.stat().st_size)
+        number = f"{index + 1:03}"
         part = first.with_suffix(f".{number}")
         data = part.read_bytes()
-        part.write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:])
-        for words in (["verify"], ["--root", str(tmp_path / "root"), "--no-bin"]):
+        part.write_bytes(data[:offset] + bytes([data[offset] ^ 1]) + data[offset + 1 :])
+        for words in (["verify"], install):
             assert_refused(by_shell(first, *words, path=tools), 3, "is damaged")
         part.unlink()
         missing = f"tools.kitbag.{number} is missing"
-        for words in (["verify"], ["--root", str(tmp_path / "root"), "--no-bin"]):
+        for words in (["verify"], install):
             assert_refused(by_shell(first, *words, path=tools), 3, missing)
         assert not (tmp_path / "root").exists()
+        assert not (tmp_path / "bin").exists()
 
 
 class TestInterrupted:

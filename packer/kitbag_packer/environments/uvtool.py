@@ -201,7 +201,8 @@ def find_uv(environ: Mapping[str, str]) -> str:
     try:
         from uv import find_uv_bin
 
-        return os.fspath(find_uv_bin())
+        path: str = find_uv_bin()
+        return path
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv", path=environ.get("PATH"))
     if not found:

@@ -207,8 +207,7 @@ class _Exporter:
         free = shutil.disk_usage(folder).free
         if free < size:
             raise FileSystemError(
-                f"cannot export to {self._directory}: it needs {size} bytes and there are {free} "
-                "left"
+                f"cannot export to {self._directory}: it needs {size:,} bytes and {free:,} are free"
             )
         if wanted:
             label = f"exporting to {self._directory}"

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kitbag_bundles.implementations import implementation_of
+from kitbag_installer.environments.layout import layout_of
 from kitbag_installer.environments.places import (
     environment_path,
     installed_environments,
@@ -13,6 +14,7 @@ from kitbag_installer.environments.places import (
     previous_path,
 )
 from kitbag_installer.environments.receipts import receipt_or_none
+from kitbag_installer.environments.subjects import present_environments
 from kitbag_installer.platforms import this_system
 
 if TYPE_CHECKING:
@@ -43,15 +45,30 @@ def base_of(root: Root, key: BuildKey) -> str:
 def bereft(root: Root, going: Collection[BuildKey]) -> dict[str, BuildKey]:
     """The environments that would have no interpreter without the builds ``going``.
 
-    Each with the one of them that it was made with, or that its link leads to. Those whose receipt
-    can't be read count for none.
+    Each with the one of them that it was made with, or that its link leads to; where its receipt
+    can't be read, the one that its interpreter is in.
     """
-    return _needing(root, going, _installed(root))
+    return {**_running_on(root, going), **_needing(root, going, _installed(root))}
 
 
 def stranded(root: Root, going: Collection[BuildKey]) -> dict[str, BuildKey]:
     """As :func:`bereft`, of those that a rollback would bring back."""
     return _needing(root, going, _previous(root))
+
+
+def _running_on(root: Root, going: Collection[BuildKey]) -> dict[str, BuildKey]:
+    """Environments with a damaged receipt whose interpreter is one of ``going`` now."""
+    found = {}
+    for name in present_environments(root):
+        tree = environment_path(root, name)
+        if receipt_or_none(tree) is not None:
+            continue
+        for key in going:
+            program = os.path.join(tree, layout_of(key).python)
+            place = os.path.realpath(root.install_path(key))
+            if os.path.realpath(program).startswith(place + os.sep):
+                found[name] = key
+    return found
 
 
 def _needing(

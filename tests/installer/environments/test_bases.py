@@ -53,6 +53,15 @@ def test_what_is_needed_is_not_uninstalled(app):
     assert not app.path.exists()
 
 
+def test_with_a_damaged_receipt_it_still_needs_what_it_runs_on(app):
+    (app.home / ".kitbag" / "receipt.json").write_text("")
+    done = app.kitbag("uninstall", "3.13")
+    assert (done.status, done.out) == (1, "")
+    assert f"{NEW} is needed by " in done.err
+    assert app.kitbag("uninstall", "app", "3.13").status == 0
+    assert not app.path.exists()
+
+
 def test_damaged_receipts_are_no_hindrance(app):
     (app.home / ".kitbag" / "receipt.json").write_text("")
     assert app.kitbag("uninstall", "--all").status == 0

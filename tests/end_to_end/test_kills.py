@@ -449,8 +449,9 @@ def test_a_kill_at_a_random_moment(part: int, verb: str, real_bundle: Path, tmp_
                 program = root / key / "bin" / f"python{minor}"
                 subprocess.run([program, "-I", "-c", "import ssl"], check=True, timeout=60)
         # Whatever takes the lock next clears up; it waits for workers that are still there.
+        there = root.is_dir()
         ran = run("relocate", "--root", root)
-        assert ran.status == 0, (where, ran)
+        assert ran.status == (0 if there else 4), (where, ran)
         assert not temporary(root), where
         assert not dangling(root, bins), where
         if number % 5 == 4:

@@ -32,7 +32,7 @@ SIX = {
     "macos-x86_64-none": "x86_64-apple-darwin",
     "windows-x86_64-none": "x86_64-pc-windows-msvc",
 }
-HERE = Path("/work/pylock.toml")
+HERE = Path("/place/pylock.toml")
 
 
 def _hash(name: str) -> str:

@@ -228,6 +228,10 @@ class TestRepository:
     def test_what_names_a_registry(self, line: str, is_one: bool) -> None:
         assert bool(re.search(REGISTRY, line)) == is_one
 
+    def test_no_test_is_skipped_where_none_may_be(self) -> None:
+        """``support.require`` turns into a failure there; pytest's own way stays silent."""
+        assert not lines_with(r"pytest\.import[o]rskip")
+
     def test_no_path_of_this_checkout(self) -> None:
         places = {str(HOUSE)} - {"/"}
         if str(Path.home().resolve()) not in ("/", "/root"):

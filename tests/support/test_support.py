@@ -328,7 +328,8 @@ class TestArchiveRuns:
             assert "prefix=${pcfiledir}/../..\n" in path.read_text()
 
     def test_uv_installs_it(self, slim_archive: Path, tmp_path: Path, home: Path) -> None:
-        uv = pytest.importorskip("uv")
+        import uv
+
         version = slim_archive.name.split("+")[0].removeprefix("cpython-")
         major, minor, patch = (int(part) for part in version.split("."))
         entry = {
@@ -361,7 +362,8 @@ class TestArchiveRuns:
 class TestElf:
     @pytest.mark.parametrize("cpu", elf.CPUS)
     def test_made_files_read_back(self, cpu: str) -> None:
-        elffile = pytest.importorskip("elftools.elf.elffile")
+        from elftools.elf import elffile
+
         data = elf.make_elf(
             cpu,
             interpreter=elf.CPUS[cpu].glibc_loader,

@@ -160,9 +160,10 @@ def test_modes_do_not_depend_on_the_umask(tmp_path, rich, umask):
 
 def test_it_is_what_the_library_of_that_name_makes(tmp_path, rich):
     """PyPI's installer, the reference; but for scripts and what an installer says of itself."""
-    installer = pytest.importorskip("installer")
     from installer.destinations import SchemeDictionaryDestination
     from installer.sources import WheelFile
+
+    import installer
 
     ours, theirs = tmp_path / "ours", tmp_path / "theirs"
     unpack(ours, rich)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from kitbag_packer.materials import take
 from support.bundled import host_key
 from support.packages import pick_of, planned
 from support.projects import make_project, make_sdist
+from support.require import require
 
 FOREIGN = BuildKey.parse("cpython-3.13.5-windows-x86_64-none")
 REASON = "it has a source distribution alone"
@@ -192,7 +194,7 @@ def test_a_wheelhouse_is_built_by_an_interpreter_of_this_machine(tmp_path, envir
 
 
 def test_pip_builds_where_there_is_no_uv(tmp_path, environ, monkeypatch):
-    pytest.importorskip("pip", reason="this Python has no pip")
+    require(importlib.util.find_spec("pip"), "needs pip in the Python that runs the tests")
     monkeypatch.setattr(building, "find_uv", _no_uv)
     sdist = make_sdist(tmp_path, "app")
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
